@@ -1,0 +1,4 @@
+//! Sandlot's runtime.
+
+pub mod ring;
+pub mod supervisor;

@@ -1,0 +1,2 @@
+//! Sandlot's web server.
+#![forbid(unsafe_code)]

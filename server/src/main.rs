@@ -1,0 +1,4 @@
+//! The `sandlot` command.
+#![forbid(unsafe_code)]
+
+fn main() {}
