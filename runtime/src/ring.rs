@@ -67,7 +67,10 @@ impl Ring {
         let known = read_number(&memory, 0)? == MAGIC && read_number(&memory, 8)? == VERSION;
         let fits = capacity > 0 && Some(memory.metadata()?.len()) == capacity.checked_add(HEADER_BYTES);
         if !known || !fits {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "open a ring: not a ring of this version"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "open a ring: not a ring of this version",
+            ));
         }
         let head = read_number(&memory, HEAD_AT)?;
         Ok(Self { memory, capacity, head })
@@ -110,7 +113,10 @@ impl Ring {
     /// `NotFound` when the byte at `offset` has been overwritten; otherwise what reading the memfd gives.
     pub fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         if offset < self.tail() {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "read a ring: the offset has been overwritten"));
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "read a ring: the offset has been overwritten",
+            ));
         }
         let there = usize::try_from(self.head.saturating_sub(offset)).unwrap_or(usize::MAX);
         let length = there.min(into.len());

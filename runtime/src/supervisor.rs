@@ -2,5 +2,9 @@
 //!
 //! Single-threaded and small: it forks a short-lived worker for whatever could block.
 
+pub mod client;
+pub mod codec;
 pub mod name;
+pub mod node;
 pub mod protocol;
+pub mod socket;
