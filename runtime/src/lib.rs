@@ -1,5 +1,6 @@
 //! Sandlot's runtime.
 
+pub mod cgroup;
 pub mod ring;
 pub mod supervisor;
 pub mod sys;

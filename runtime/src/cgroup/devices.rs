@@ -1,0 +1,65 @@
+//! Which devices an instance may use: none but Docker's default list.
+
+use std::fmt;
+
+use super::Error;
+use super::folder::Folder;
+
+/// Number of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceNumber {
+    /// Its driver.
+    pub major: u32,
+    /// Which of the driver's.
+    pub minor: u32,
+}
+
+impl fmt::Display for DeviceNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.major, self.minor)
+    }
+}
+
+/// One allowed device or range of devices; `None` is any number.
+pub(super) struct Rule {
+    pub(super) kind: char,
+    pub(super) major: Option<u32>,
+    pub(super) minor: Option<u32>,
+    pub(super) access: &'static str,
+}
+
+const fn character(major: u32, minor: Option<u32>) -> Rule {
+    Rule { kind: 'c', major: Some(major), minor, access: "rwm" }
+}
+
+/// Docker's list: nodes may be made (the capability for it is missing anyway), and null, zero, full, random, urandom,
+/// tty, console, ptmx and pts used.
+pub(super) const ALLOWED: [Rule; 11] = [
+    Rule { kind: 'c', major: None, minor: None, access: "m" },
+    Rule { kind: 'b', major: None, minor: None, access: "m" },
+    character(1, Some(3)),
+    character(1, Some(5)),
+    character(1, Some(7)),
+    character(1, Some(8)),
+    character(1, Some(9)),
+    character(5, Some(0)),
+    character(5, Some(1)),
+    character(5, Some(2)),
+    character(136, None),
+];
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = |n: Option<u32>| n.map_or("*".to_owned(), |n| n.to_string());
+        write!(f, "{} {}:{} {}", self.kind, number(self.major), number(self.minor), self.access)
+    }
+}
+
+/// Sets the list on a version 1 group.
+pub(super) fn restrict_v1(folder: &Folder) -> Result<(), Error> {
+    // A group that is restricted already may have children, and then the kernel refuses a second `a`.
+    if folder.read("devices.list")?.starts_with("a ") {
+        folder.write("devices.deny", "a")?;
+    }
+    ALLOWED.iter().try_for_each(|rule| folder.write("devices.allow", &rule.to_string()))
+}
