@@ -1,0 +1,64 @@
+# The two commands are `make run` and `make test`; `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+OCI_FLAGS := -p sandlot-runtime --features standalone --bin sandlot-oci
+STATIC := -C target-feature=+crt-static
+SANDLOT_FLAGS ?=
+export LIBSECCOMP_LIB_PATH ?= $(shell dirname "$$(gcc -print-file-name=libseccomp.a 2>/dev/null)")
+
+.PHONY: help build run test check fmt test-vm soak bench web oci dev prerequisites screenshots
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+prerequisites:
+	@deploy/prerequisites.sh run
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	npm --prefix web ci --no-audit --no-fund
+
+WEB_SOURCES := $(shell find web/src web/css -type f 2>/dev/null)
+web/dist/app.js: web/node_modules/.package-lock.json $(WEB_SOURCES) $(wildcard web/*.mjs web/tsconfig.json)
+	npm --prefix web run build
+
+web: web/dist/app.js
+
+build: prerequisites web ## release binaries at target/release/
+	cargo rustc --release -p sandlot-server --bin sandlot -- $(STATIC)
+	cargo rustc --release $(OCI_FLAGS) -- $(STATIC)
+
+run: build ## install what is missing, build, make the images, start, print the URL
+	target/release/sandlot serve $(SANDLOT_FLAGS)
+
+oci: ## the small static binary, debug profile
+	cargo rustc $(OCI_FLAGS) -- $(STATIC)
+
+dev: web oci ## both binaries, debug profile
+	cargo build -p sandlot-server
+
+fmt: ## format everything
+	cargo fmt --all
+
+check: web ## quick loop: format, clippy, tests that need no root
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
+	npm --prefix web run check
+	cargo test --workspace --lib
+
+test: ## everything that can run here; what CI runs
+	@deploy/test.sh
+
+test-vm: ## the long tests for cgroup v2 and systemd, in a virtual machine
+	@deploy/test-vm.sh long
+
+soak: dev ## 1,000 sessions opened and closed; nothing may stay behind
+	SANDLOT_SOAK_CYCLES=1000 cargo test -p sandlot-tests --test soak -- --nocapture
+
+bench: build ## latencies and throughput as ratios against a floor measured in the same run
+	cargo run --release -p sandlot-tests --bin sandlot-bench
+
+screenshots: dev ## the pictures of the README
+	npm --prefix tests/browser ci --no-audit --no-fund
+	node tests/browser/screenshots.mjs

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Installs what is missing on a Debian host, and says what and why. Usage: prerequisites.sh run|test
+# `run` is what building and running needs; `test` adds the browser and the virtual machine.
+set -euo pipefail
+
+declare -A reason=(
+  [build-essential]="links Rust programs and compiles SQLite"
+  [pkg-config]="finds libraries for the build"
+  [libseccomp-dev]="seccomp profiles are compiled with it; linked statically"
+  [busybox-static]="the whole content of the image tiny"
+  [mmdebstrap]="makes the image workbench from Debian's packages"
+  [e2fsprogs]="mke2fs makes the file systems that limit a session's disk"
+  [ca-certificates]="HTTPS to the package archives"
+  [chromium]="the browser tests drive it"
+  [curl]="the start script asks whether Sandlot answers"
+  [jq]="the tests' scripts read JSON"
+  [qemu-system-x86]="the tests for cgroup v2 and systemd boot a virtual machine"
+)
+need_run=(build-essential pkg-config libseccomp-dev busybox-static mmdebstrap e2fsprogs ca-certificates curl)
+need_test=("${need_run[@]}" chromium jq)
+
+case ${1-} in
+  run) need=("${need_run[@]}") ;;
+  test) need=("${need_test[@]}") ;;
+  *) echo "usage: $0 run|test" >&2; exit 2 ;;
+esac
+
+installed() { [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
+
+missing=()
+for package in "${need[@]}"; do
+  installed "$package" && continue
+  missing+=("$package")
+  printf 'prerequisites: will install %s: %s\n' "$package" "${reason[$package]}"
+done
+
+if ((${#missing[@]})); then
+  command -v apt-get >/dev/null || { echo "prerequisites: no apt-get here; install by hand: ${missing[*]}" >&2; exit 1; }
+  ((EUID == 0)) || { echo "prerequisites: must be root to install: ${missing[*]}" >&2; exit 1; }
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -q >/dev/null
+  apt-get install -q -y --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+version_at_least() { [[ $(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
+
+# Node.js from Debian 13 on is new enough for the bundler; Debian 12's is not, but a newer one may be on the PATH.
+if ! command -v npm >/dev/null; then
+  echo "prerequisites: will install nodejs and npm: they bundle the web pages"
+  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends nodejs npm >/dev/null
+fi
+node=$(node --version | tr -d v)
+version_at_least "$node" 18 || { echo "prerequisites: Node.js $node is too old; 18 or newer is needed" >&2; exit 1; }
+
+command -v cargo >/dev/null || {
+  echo "prerequisites: no cargo on the PATH; install Rust with rustup (https://rustup.rs), the toolchain file names the version" >&2
+  exit 1
+}
