@@ -69,7 +69,9 @@ impl Api {
         let body = json!({ "playground": playground });
         let (status, body) = self.request(Method::POST, "/api/v1/sessions", None, Some(body)).await?;
         ensure!(status == StatusCode::CREATED, "create a session: {status} {body}");
-        let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned).context(format!("no {name} in {body}"));
+        let text = |name: &str| {
+            body.get(name).and_then(Value::as_str).map(str::to_owned).context(format!("no {name} in {body}"))
+        };
         let (id, token, url) = (text("id")?, text("token")?, text("url")?);
         Ok(Session { api: self.clone(), id, token, url, body })
     }
@@ -80,7 +82,12 @@ impl Session {
     ///
     /// # Errors
     /// When no answer comes.
-    pub async fn request(&self, method: Method, below: &str, body: Option<Value>) -> Result<(StatusCode, Value)> {
+    pub async fn request(
+        &self,
+        method: Method,
+        below: &str,
+        body: Option<Value>,
+    ) -> Result<(StatusCode, Value)> {
         let path = format!("/api/v1/sessions/{}{below}", self.id);
         self.api.request(method, &path, Some(&self.token), body).await
     }
@@ -102,7 +109,8 @@ impl Session {
     /// # Errors
     /// When the answer is not 200.
     pub async fn exec(&self, argv: &[&str]) -> Result<Value> {
-        let (status, body) = self.request(Method::POST, "/instances/m1/exec", Some(json!({ "argv": argv }))).await?;
+        let (status, body) =
+            self.request(Method::POST, "/instances/m1/exec", Some(json!({ "argv": argv }))).await?;
         ensure!(status == StatusCode::OK, "exec {argv:?}: {status} {body}");
         Ok(body)
     }

@@ -74,7 +74,12 @@ fn cgroups(parent: &str) -> Vec<String> {
     let top = Path::new("/sys/fs/cgroup");
     let mut places = vec![top.to_path_buf()];
     places.extend(fs::read_dir(top).into_iter().flatten().flatten().map(|e| e.path()));
-    places.iter().map(|p| p.join(parent)).filter(|p| p.is_dir()).map(|p| format!("cgroup {}", p.display())).collect()
+    places
+        .iter()
+        .map(|p| p.join(parent))
+        .filter(|p| p.is_dir())
+        .map(|p| format!("cgroup {}", p.display()))
+        .collect()
 }
 
 /// Loop devices whose file lies in the folder.

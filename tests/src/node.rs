@@ -139,7 +139,8 @@ impl TestNode {
     /// # Errors
     /// When there is none.
     pub fn supervisor_pid(&self) -> Result<u32> {
-        let mut client = sandlot_runtime::supervisor::client::Client::connect(&self.run_dir().join("supervisor.sock"))?;
+        let mut client =
+            sandlot_runtime::supervisor::client::Client::connect(&self.run_dir().join("supervisor.sock"))?;
         Ok(client.hello()?.pid)
     }
 
@@ -182,7 +183,8 @@ impl TestNode {
     #[expect(clippy::disallowed_methods, reason = "a test may spawn")]
     pub fn start_serve(&mut self) -> Result<()> {
         let log = std::fs::File::options().create(true).append(true).open(self.log_path())?;
-        let listen = if self.address.port() == 0 { self.options.listen.clone() } else { self.address.to_string() };
+        let listen =
+            if self.address.port() == 0 { self.options.listen.clone() } else { self.address.to_string() };
         let mut child = self
             .command(&["serve"])?
             .args(["--listen", &listen])
@@ -193,7 +195,8 @@ impl TestNode {
             .spawn()?;
         let lines = BufReader::new(child.stdout.take().context("stdout of serve")?).lines();
         self.serve = Some(child);
-        self.address = listening_address(lines).with_context(|| format!("serve did not come up:\n{}", self.log()))?;
+        self.address =
+            listening_address(lines).with_context(|| format!("serve did not come up:\n{}", self.log()))?;
         Ok(())
     }
 
@@ -255,7 +258,6 @@ fn open_to_all(folder: &Path) -> Result<()> {
 }
 
 /// Reads lines until the one that says where serve listens, and goes on reading in a thread so that serve never blocks.
-#[expect(clippy::needless_pass_by_value, reason = "the thread owns the lines")]
 fn listening_address(lines: std::io::Lines<BufReader<std::process::ChildStdout>>) -> Result<SocketAddr> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {

@@ -76,7 +76,8 @@ impl Terminal {
             match self.socket.next().await {
                 Some(Ok(Message::Binary(bytes))) => return self.take(&bytes),
                 Some(Ok(Message::Close(close))) => {
-                    let (code, reason) = close.map_or((1005, String::new()), |c| (c.code.into(), c.reason.to_string()));
+                    let (code, reason) =
+                        close.map_or((1005, String::new()), |c| (c.code.into(), c.reason.to_string()));
                     return Ok(Frame::Closed(code, reason));
                 }
                 Some(Ok(Message::Text(text))) => bail!("a text frame: {text}"),

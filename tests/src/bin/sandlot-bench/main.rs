@@ -1,0 +1,40 @@
+//! `sandlot-bench`: latencies and throughput of a real node as ratios against floors measured in the same run.
+//!
+//! The floors: a plain clone + exec of the same namespaces, and a bare PTY -> websocket pump that gathers 64 KiB.
+//! Needs root. Prints one line per figure; `SANDLOT_BENCH_SESSIONS` (default 300) is the size of the crowd.
+
+mod crowd;
+mod echo;
+mod floor;
+mod pump;
+mod start;
+mod statistics;
+mod throughput;
+
+use anyhow::Result;
+use sandlot_tests::api::Api;
+use sandlot_tests::node::{Options, TestNode};
+
+/// Limits that no bench runs into.
+const CONFIG: &str = "[limits]\nsessions_per_address = 2000\nsessions_per_node = 1000\nstarts_per_minute_per_address = 100000\n";
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stdout, reason = "printing is what this program is for")]
+async fn main() -> Result<()> {
+    let node = TestNode::with(Options { config: CONFIG.to_owned(), ..Options::default() })?;
+    let api = Api::new(&node.url())?;
+    let pump = pump::Pump::start().await?;
+    for line in start::measure(&api).await? {
+        println!("{line}");
+    }
+    for line in echo::measure(&api, &pump).await? {
+        println!("{line}");
+    }
+    for line in throughput::measure(&api, &pump, &node).await? {
+        println!("{line}");
+    }
+    for line in crowd::measure(&api).await? {
+        println!("{line}");
+    }
+    Ok(())
+}
