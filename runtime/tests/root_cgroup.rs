@@ -1,5 +1,7 @@
 //! Control groups on the real kernel: needs root.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic, also in its fixtures")]
+
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -187,6 +189,22 @@ fn a_fork_bomb_stays_inside() {
         instance.is_empty().unwrap()
     });
     bomb.wait().unwrap();
+    fixture.end();
+}
+
+#[test]
+fn devices_beyond_the_list_are_refused() {
+    let fixture = Fixture::new("devices");
+    let instance = fixture.instance();
+    let leaf = instance.leaf(LeafName::Machine).unwrap();
+    // Root may open both, but for the control group.
+    let mut child = run(
+        "exec 3</dev/zero && exec 4>/dev/null || exit 1; (exec 5</dev/loop-control) 2>/dev/null && exit 2; exit 7",
+    );
+    leaf.add(child.id() as i32).unwrap();
+    assert!(std::fs::File::open("/dev/loop-control").is_ok(), "the test needs a device that root may open");
+    go(&mut child);
+    assert_eq!(child.wait().unwrap().code(), Some(7));
     fixture.end();
 }
 

@@ -1,9 +1,13 @@
 //! Which devices an instance may use: none but Docker's default list.
 
 use std::fmt;
+use std::os::fd::{AsFd, OwnedFd};
 
-use super::Error;
 use super::folder::Folder;
+use super::group::Group;
+use super::hierarchy::Controller;
+use super::{Error, device_program};
+use crate::sys::bpf;
 
 /// Number of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,11 +59,47 @@ impl fmt::Display for Rule {
     }
 }
 
-/// Sets the list on a version 1 group.
-pub(super) fn restrict_v1(folder: &Folder) -> Result<(), Error> {
+/// How the list is enforced on this host.
+#[derive(Debug)]
+pub(super) enum Filter {
+    /// By the files of the version 1 controller.
+    Files,
+    /// By a program on the version 2 hierarchy, loaded once.
+    Program(OwnedFd),
+}
+
+impl Filter {
+    /// Chooses for the hierarchies of this group.
+    pub(super) fn choose(group: &Group) -> Result<Self, Error> {
+        if group.with(Controller::Devices).is_some() {
+            return Ok(Self::Files);
+        }
+        let program = bpf::load_device_program(&device_program::assemble(&ALLOWED), c"Apache-2.0");
+        program.map(Self::Program).map_err(|errno| Error::kernel("load", "the device program", errno))
+    }
+
+    /// Sets the list on a group. May be repeated.
+    pub(super) fn restrict(&self, group: &Group) -> Result<(), Error> {
+        match (self, group.with(Controller::Devices), group.unified()) {
+            (Self::Files, Some(part), _) => restrict_by_files(&part.folder),
+            (Self::Program(program), _, Some(folder)) => restrict_by_program(folder, program),
+            _ => Err(Error::NoController("devices")),
+        }
+    }
+}
+
+fn restrict_by_files(folder: &Folder) -> Result<(), Error> {
     // A group that is restricted already may have children, and then the kernel refuses a second `a`.
     if folder.read("devices.list")?.starts_with("a ") {
         folder.write("devices.deny", "a")?;
     }
     ALLOWED.iter().try_for_each(|rule| folder.write("devices.allow", &rule.to_string()))
+}
+
+fn restrict_by_program(folder: &Folder, program: &OwnedFd) -> Result<(), Error> {
+    let failed = |errno| Error::kernel("attach the device program to", folder.path_of(""), errno);
+    if bpf::count_device_programs(folder.as_fd()).map_err(failed)? > 0 {
+        return Ok(());
+    }
+    bpf::attach_device_program(folder.as_fd(), program.as_fd()).map_err(failed)
 }

@@ -38,7 +38,7 @@ impl Instance {
         Self { group }
     }
 
-    /// Sets the limits and the device list. May be repeated with other limits.
+    /// Sets the limits. May be repeated with other limits.
     ///
     /// # Errors
     /// When the kernel refuses one: nothing may run in the instance then.
@@ -55,8 +55,7 @@ impl Instance {
             true => limits::v2::io(&part.folder, limits, device),
             false => limits::v1::io(&part.folder, limits, device),
         })?;
-        self.apply(Controller::Pids, |part| limits::pids(&part.folder, limits))?;
-        self.apply(Controller::Devices, |part| limits::v1::device_list(&part.folder))
+        self.apply(Controller::Pids, |part| limits::pids(&part.folder, limits))
     }
 
     fn apply(

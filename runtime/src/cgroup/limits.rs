@@ -2,9 +2,9 @@
 
 use nix::libc::EINVAL;
 
+use super::Error;
 use super::devices::DeviceNumber;
 use super::folder::Folder;
-use super::{Error, devices};
 use crate::supervisor::protocol::Limits;
 
 /// Period over which cpu time is counted, as everywhere else: 100 ms.
@@ -58,10 +58,6 @@ pub(super) mod v1 {
         let line = format!("{device} {rate}");
         folder.write("blkio.throttle.read_bps_device", &line)?;
         folder.write("blkio.throttle.write_bps_device", &line)
-    }
-
-    pub(in super::super) fn device_list(folder: &Folder) -> Result<(), Error> {
-        devices::restrict_v1(folder)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use nix::libc::EBUSY;
 
-use super::devices::DeviceNumber;
+use super::devices::{DeviceNumber, Filter};
 use super::folder::Folder;
 use super::group::{Group, Part};
 use super::hierarchy::{self, Controller, ControllerSet};
@@ -38,6 +38,7 @@ pub struct Tree {
     version: Version,
     parent: Group,
     sessions: Group,
+    devices: Filter,
     degraded: Vec<String>,
 }
 
@@ -54,8 +55,9 @@ impl Tree {
         let parent = prepare(root, parent)?;
         let sessions = parent.create("sessions")?;
         enable_unified(&sessions, &[])?;
+        let devices = Filter::choose(&sessions)?;
         let degraded = missing(&sessions);
-        Ok(Self { version, parent, sessions, degraded })
+        Ok(Self { version, parent, sessions, devices, degraded })
     }
 
     /// How the host's control groups are set up.
@@ -95,7 +97,9 @@ impl Tree {
     ) -> Result<Instance, Error> {
         let made = self.sessions.create(&session.to_string()).and_then(|group| {
             enable_unified(&group, &[])?;
-            let instance = Instance::new(group.create(&index.to_string())?);
+            let group = group.create(&index.to_string())?;
+            self.devices.restrict(&group)?;
+            let instance = Instance::new(group);
             instance.set_limits(limits, device)?;
             Ok(instance)
         });
