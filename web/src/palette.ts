@@ -1,0 +1,51 @@
+/** The terminal's colours, one set for each theme. The page's own colours stand in css/colours.css. */
+
+import type { ITheme } from "@xterm/xterm";
+
+export const DARK: ITheme = {
+  background: "#0f1b20",
+  foreground: "#e6e1d6",
+  cursor: "#e9b872",
+  cursorAccent: "#0f1b20",
+  selectionBackground: "#35525d",
+  black: "#1c2b31",
+  red: "#f0806c",
+  green: "#93c47d",
+  yellow: "#e9b872",
+  blue: "#7fb4e0",
+  magenta: "#cf9fdc",
+  cyan: "#6fc7c1",
+  white: "#d8d3c7",
+  brightBlack: "#7c9099",
+  brightRed: "#ff9d8a",
+  brightGreen: "#b2dd9e",
+  brightYellow: "#f7d39a",
+  brightBlue: "#a6cef0",
+  brightMagenta: "#e2bfec",
+  brightCyan: "#97dfda",
+  brightWhite: "#fffdf7",
+};
+
+export const LIGHT: ITheme = {
+  background: "#fdfbf6",
+  foreground: "#22323a",
+  cursor: "#9a5b00",
+  cursorAccent: "#fdfbf6",
+  selectionBackground: "#d5e3e8",
+  black: "#22323a",
+  red: "#b3271e",
+  green: "#2f6b1f",
+  yellow: "#805500",
+  blue: "#1d5a96",
+  magenta: "#7e3793",
+  cyan: "#0f6a6a",
+  white: "#6a7377",
+  brightBlack: "#5c6a70",
+  brightRed: "#c8372c",
+  brightGreen: "#3a7d28",
+  brightYellow: "#946300",
+  brightBlue: "#2a6db0",
+  brightMagenta: "#9147a6",
+  brightCyan: "#187d7d",
+  brightWhite: "#3f4d54",
+};

@@ -1,0 +1,85 @@
+/** The search box over a terminal: as you type, Enter for the next hit, Shift+Enter for the one before, Escape closes. */
+
+import type { ISearchOptions } from "@xterm/addon-search";
+
+import { onPress, part } from "./dom";
+import type { Screen } from "./screen";
+
+const MARKS: NonNullable<ISearchOptions["decorations"]> = {
+  matchBackground: "#8a6d1f",
+  matchOverviewRuler: "#e9b872",
+  activeMatchBackground: "#c2571a",
+  activeMatchColorOverviewRuler: "#ff9d5c",
+};
+
+export class SearchBar {
+  private readonly field: HTMLInputElement;
+  private readonly count: HTMLElement;
+  private readonly watched = new WeakSet<Screen>();
+
+  /** `screen` gives the one to search now. */
+  constructor(
+    private readonly bar: HTMLElement,
+    private readonly screen: () => Screen | undefined,
+  ) {
+    this.field = part<HTMLInputElement>("search-field", bar);
+    this.count = part("search-count", bar);
+    this.field.addEventListener("input", () => this.find(true, true));
+    bar.addEventListener("keydown", (event) => this.keyed(event));
+    onPress(part("search-next", bar), () => this.find(true));
+    onPress(part("search-previous", bar), () => this.find(false));
+    onPress(part("search-close", bar), () => this.close());
+  }
+
+  open(): void {
+    this.bar.hidden = false;
+    const selected = this.screen()?.terminal.getSelection() ?? "";
+    if (selected !== "" && !selected.includes("\n")) {
+      this.field.value = selected;
+    }
+    this.field.select();
+    this.field.focus();
+    this.find(true, true);
+  }
+
+  close(): void {
+    this.bar.hidden = true;
+    this.screen()?.search.clearDecorations();
+    this.screen()?.terminal.focus();
+  }
+
+  private keyed(event: KeyboardEvent): void {
+    if (event.key === "Escape") {
+      this.close();
+    } else if (event.key === "Enter" && event.target === this.field) {
+      event.preventDefault();
+      this.find(!event.shiftKey);
+    }
+  }
+
+  private find(forward: boolean, incremental = false): void {
+    const screen = this.screen();
+    if (!screen) {
+      return;
+    }
+    this.watch(screen);
+    const options = { decorations: MARKS, incremental };
+    const text = this.field.value;
+    forward ? screen.search.findNext(text, options) : screen.search.findPrevious(text, { decorations: MARKS });
+    if (text === "") {
+      this.count.textContent = "";
+    }
+  }
+
+  private watch(screen: Screen): void {
+    if (!this.watched.has(screen)) {
+      this.watched.add(screen);
+      screen.search.onDidChangeResults(({ resultIndex, resultCount }) => this.counted(resultIndex, resultCount));
+    }
+  }
+
+  private counted(index: number, count: number): void {
+    const found = count === 0 ? "No match" : `${index + 1} of ${count}`;
+    this.count.textContent = this.field.value === "" ? "" : found;
+  }
+}

@@ -1,0 +1,46 @@
+/** The requests of one session, proven by the page's cookie. */
+
+import { call } from "./api";
+import type { SessionView, TerminalTicket, TerminalView } from "./api";
+import type { Winsize } from "./protocol";
+
+export class SessionApi {
+  private readonly base: string;
+
+  constructor(id: string) {
+    this.base = `/api/v1/sessions/${encodeURIComponent(id)}`;
+  }
+
+  read(): Promise<SessionView> {
+    return call("GET", this.base);
+  }
+
+  extend(): Promise<SessionView> {
+    return call("POST", `${this.base}/extend`);
+  }
+
+  close(): Promise<void> {
+    return call("DELETE", this.base);
+  }
+
+  reboot(instance: string): Promise<void> {
+    return call("POST", `${this.base}/instances/${encodeURIComponent(instance)}/reboot`);
+  }
+
+  async terminals(): Promise<TerminalView[]> {
+    const answer = await call<TerminalView[] | { terminals: TerminalView[] }>("GET", `${this.base}/terminals`);
+    return Array.isArray(answer) ? answer : answer.terminals;
+  }
+
+  openTerminal(instance: string, size: Winsize): Promise<TerminalTicket> {
+    return call("POST", `${this.base}/instances/${encodeURIComponent(instance)}/terminals`, size);
+  }
+
+  ticket(terminal: string): Promise<{ ws_url: string }> {
+    return call("POST", `${this.base}/terminals/${encodeURIComponent(terminal)}/tickets`);
+  }
+
+  closeTerminal(terminal: string): Promise<void> {
+    return call("DELETE", `${this.base}/terminals/${encodeURIComponent(terminal)}`);
+  }
+}
