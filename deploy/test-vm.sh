@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 set_name=${1-}
 # Name of the test, and further arguments of its program.
 short=(
-  "root_cgroup_v2"
+  "root_cgroup"
   "first_light"
   "systemd_units --ignored"
 )
