@@ -52,7 +52,13 @@ fi
 node=$(node --version | tr -d v)
 version_at_least "$node" 18 || { echo "prerequisites: Node.js $node is too old; 18 or newer is needed" >&2; exit 1; }
 
-command -v cargo >/dev/null || {
-  echo "prerequisites: no cargo on the PATH; install Rust with rustup (https://rustup.rs), the toolchain file names the version" >&2
-  exit 1
-}
+# Debian packages rustup from 13 on; the toolchain file then says which version it fetches.
+if ! command -v cargo >/dev/null; then
+  if apt-cache show rustup >/dev/null 2>&1; then
+    echo "prerequisites: will install rustup: it brings the Rust toolchain that rust-toolchain.toml names"
+    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends rustup >/dev/null
+  else
+    echo "prerequisites: no cargo on the PATH, and this Debian has no rustup package: install Rust from https://rustup.rs first" >&2
+    exit 1
+  fi
+fi
