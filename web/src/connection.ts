@@ -209,9 +209,10 @@ export class Connection {
   }
 }
 
-/** The websocket address of our own origin for `address`, resuming at `offset`. */
+/** Where `address` leads on this page's own origin, whatever name the server has for itself, resuming at `offset`. */
 export function resumeAddress(address: string, offset: number | undefined, page: string = location.href): string {
-  const url = new URL(address, page);
+  const { pathname, search } = new URL(address, page);
+  const url = new URL(pathname + search, page);
   url.protocol = url.protocol.replace(/^http/, "ws");
   if (offset !== undefined) {
     url.searchParams.set("offset", String(offset));

@@ -4,12 +4,15 @@ import type { ISearchOptions } from "@xterm/addon-search";
 
 import { onPress, part } from "./dom";
 import type { Screen } from "./screen";
+import { theme } from "./theme";
+import type { Theme } from "./theme";
 
-const MARKS: NonNullable<ISearchOptions["decorations"]> = {
-  matchBackground: "#8a6d1f",
-  matchOverviewRuler: "#e9b872",
-  activeMatchBackground: "#c2571a",
-  activeMatchColorOverviewRuler: "#ff9d5c",
+type Marks = NonNullable<ISearchOptions["decorations"]>;
+
+const RULER = { matchOverviewRuler: "#c58a2c", activeMatchColorOverviewRuler: "#f0803c" };
+const MARKS: Record<Theme, Marks> = {
+  dark: { matchBackground: "#4d4223", activeMatchBackground: "#7a4a16", ...RULER },
+  light: { matchBackground: "#f3e4bd", activeMatchBackground: "#f3b765", ...RULER },
 };
 
 export class SearchBar {
@@ -63,9 +66,9 @@ export class SearchBar {
       return;
     }
     this.watch(screen);
-    const options = { decorations: MARKS, incremental };
     const text = this.field.value;
-    forward ? screen.search.findNext(text, options) : screen.search.findPrevious(text, { decorations: MARKS });
+    const options = { decorations: MARKS[theme()], incremental };
+    forward ? screen.search.findNext(text, options) : screen.search.findPrevious(text, options);
     if (text === "") {
       this.count.textContent = "";
     }

@@ -90,6 +90,7 @@ class SessionPage {
       titleChanged: (changed) => this.titleChanged(changed),
       control: (control) => this.controlled(control),
       ended: (ended, reason) => void this.terminalEnded(ended, reason),
+      again: (ended) => void this.replace(ended),
     });
     guard(tab.screen.terminal, this.actions);
     this.tabs.add(tab);
@@ -101,6 +102,13 @@ class SessionPage {
     const opened = await this.guarded(() => tab.openNew());
     if (!opened) {
       this.tabs.remove(tab);
+    }
+  }
+
+  private async replace(tab: TerminalTab): Promise<void> {
+    if (!this.over) {
+      this.tabs.remove(tab);
+      await this.openTerminal(tab.instance);
     }
   }
 

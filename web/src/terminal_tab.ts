@@ -10,12 +10,16 @@ import { Screen } from "./screen";
 import type { SessionApi } from "./session_api";
 import { Sizing } from "./sizing";
 
+const CARRIAGE_RETURN = 13;
+
 /** What the page wants to know of its terminals. */
 export interface Listener {
   stateChanged(tab: TerminalTab): void;
   titleChanged(tab: TerminalTab): void;
   control(control: Control): void;
   ended(tab: TerminalTab, reason: Ending): void;
+  /** Enter was pressed in a terminal that has ended. */
+  again(tab: TerminalTab): void;
 }
 
 export class TerminalTab {
@@ -38,7 +42,7 @@ export class TerminalTab {
   ) {
     host.append(this.panel);
     const place = part("screen", this.panel);
-    this.screen = new Screen(place, look(), (bytes) => this.connection.input(bytes));
+    this.screen = new Screen(place, look(), (bytes) => this.typed(bytes));
     this.connection = new Connection(() => this.ticket(), {
       output: (bytes, end) => this.output(bytes, end),
       snapshot: (bytes, end) => this.screen.restart(bytes, end, () => this.connection.drawn(end)),
@@ -101,6 +105,14 @@ export class TerminalTab {
     this.sizing.soon();
   }
 
+  private typed(bytes: Uint8Array): void {
+    if (this.state.kind !== "ended") {
+      this.connection.input(bytes);
+    } else if (bytes.length === 1 && bytes[0] === CARRIAGE_RETURN) {
+      this.listener.again(this);
+    }
+  }
+
   private async ticket(): Promise<string> {
     return (await this.api.ticket(this.id ?? "")).ws_url;
   }
@@ -119,7 +131,7 @@ export class TerminalTab {
     } else if (control.type === "size" && !this.driver) {
       this.screen.resize(control);
     } else if (control.type === "exit") {
-      this.note(exitReason(control.code, control.signal));
+      this.note(`${exitReason(control.code, control.signal)} Press Enter for a new one.`);
     }
     this.listener.control(control);
   }

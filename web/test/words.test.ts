@@ -41,7 +41,7 @@ test("websockets go to our own origin, and resume where they were", () => {
     "wss://sandlot.example/api/v1/terminals/ws?ticket=t",
   );
   assert.equal(
-    resumeAddress("/api/v1/terminals/ws?ticket=t", 77, "http://localhost:8080/"),
+    resumeAddress("ws://10.0.0.9:80/api/v1/terminals/ws?ticket=t", 77, "http://localhost:8080/"),
     "ws://localhost:8080/api/v1/terminals/ws?ticket=t&offset=77",
   );
 });
