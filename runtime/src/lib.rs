@@ -1,6 +1,13 @@
 //! Sandlot's runtime.
 
 pub mod cgroup;
+pub mod container;
+pub mod failure;
+pub mod init;
+pub mod process;
+pub mod reaper;
 pub mod ring;
+pub mod rootfs;
+pub mod spec;
 pub mod supervisor;
 pub mod sys;

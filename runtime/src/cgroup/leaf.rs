@@ -54,6 +54,11 @@ impl Leaf {
         self.group.unified_fd()
     }
 
+    /// Whether [`Leaf::add`] is needed after a clone into [`Leaf::clone_into_fd`]: not where version 2 is all there is.
+    pub fn needs_move(&self) -> bool {
+        self.group.parts.iter().any(|part| !part.unified)
+    }
+
     /// Sends SIGKILL to every process in it.
     ///
     /// # Errors

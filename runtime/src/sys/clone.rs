@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::Result;
 use nix::errno::Errno;
-use nix::sched::CloneFlags;
+use nix::sched::{CloneFlags, unshare};
 use nix::unistd::Pid;
 
 const CLONE_PIDFD: u64 = 0x1000;
@@ -64,11 +64,14 @@ fn arguments(namespaces: CloneFlags, cgroup: Option<BorrowedFd<'_>>, pidfd: &mut
     }
 }
 
-/// Whether this process has more threads than the calling one.
+/// Whether this process has more threads than the calling one. Needs no `/proc`, which may be another namespace's.
 fn is_threaded() -> Result<bool> {
-    // The link count of the folder is two and one for each thread.
-    let tasks = nix::sys::stat::stat("/proc/self/task")?;
-    Ok(tasks.st_nlink > 3)
+    // The kernel refuses this to threaded processes, and does nothing for others.
+    match unshare(CloneFlags::CLONE_THREAD) {
+        Ok(()) => Ok(false),
+        Err(Errno::EINVAL) => Ok(true),
+        Err(errno) => Err(errno),
+    }
 }
 
 /// Ends this process at once: no exit handler, no flushing of buffers that the parent has as well.

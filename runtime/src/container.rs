@@ -1,0 +1,15 @@
+//! Containers: one operation a file.
+//!
+//! Everything that clones runs in a worker: a short-lived, single-threaded process that the supervisor forked, and
+//! that has called [`worker::isolate`] first.
+
+pub mod create;
+pub mod exec;
+pub mod machine;
+mod program;
+mod undo;
+pub mod userns;
+pub mod worker;
+
+pub use create::{Resources, Started, start};
+pub use exec::{JoinPlan, Joined, join};

@@ -1,0 +1,44 @@
+//! A process that is ended unless everything went well.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::sys::signal::Signal;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+
+use crate::sys::pidfd;
+
+/// A child that is killed and waited for when this is dropped.
+#[derive(Debug)]
+pub(super) struct Unfinished(Option<OwnedFd>);
+
+impl Unfinished {
+    pub(super) fn new(pidfd: OwnedFd) -> Self {
+        Self(Some(pidfd))
+    }
+
+    /// It may live.
+    pub(super) fn finish(mut self) -> Option<OwnedFd> {
+        self.0.take()
+    }
+
+    /// Waits until it ends by itself.
+    pub(super) fn wait(mut self) {
+        if let Some(pidfd) = self.0.take() {
+            wait_for(pidfd.as_fd());
+        }
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(pidfd) = self.0.take() {
+            // A process that has ended already needs no signal; it is waited for all the same.
+            let _ended = pidfd::send_signal(pidfd.as_fd(), Signal::SIGKILL);
+            wait_for(pidfd.as_fd());
+        }
+    }
+}
+
+fn wait_for(pidfd: BorrowedFd<'_>) {
+    while waitid(Id::PIDFd(pidfd), WaitPidFlag::WEXITED) == Err(nix::errno::Errno::EINTR) {}
+}

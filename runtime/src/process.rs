@@ -1,0 +1,11 @@
+//! What a process inside a container is allowed and looks like: one aspect a file.
+//!
+//! Used by `init` for pid 1 and by `container` for every other process that is started inside.
+
+pub mod account;
+pub mod capabilities;
+pub mod environment;
+pub mod limits;
+pub mod seccomp;
+pub mod terminal;
+pub mod user;

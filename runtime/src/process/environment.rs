@@ -1,0 +1,68 @@
+//! The environment of a program inside, and where it is looked up.
+
+use std::ffi::CString;
+
+use nix::errno::Errno;
+
+use super::account::Account;
+use crate::failure::{Failure, during};
+use crate::supervisor::name::Hostname;
+
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The default variables, then those given, which may stand in place of one of them.
+///
+/// # Errors
+/// `EINVAL` for a variable that cannot be one.
+pub fn build(
+    account: &Account,
+    hostname: &Hostname,
+    given: &[(String, String)],
+) -> Result<Vec<CString>, Failure> {
+    let home = account.home.to_string_lossy();
+    let mut variables: Vec<(&str, &str)> = vec![
+        ("PATH", DEFAULT_PATH),
+        ("HOME", &home),
+        ("USER", &account.name),
+        ("LOGNAME", &account.name),
+        ("SHELL", &account.shell),
+        ("LANG", "C.UTF-8"),
+        ("TERM", "xterm-256color"),
+        ("COLORTERM", "truecolor"),
+        ("HOSTNAME", hostname.as_str()),
+    ];
+    for (name, value) in given {
+        if name.is_empty() || name.contains('=') {
+            return Err(during(format!("set variable `{}`", name.escape_debug()))(Errno::EINVAL));
+        }
+        variables.retain(|(other, _)| other != name);
+        variables.push((name, value));
+    }
+    variables.iter().map(|(name, value)| c_string(&format!("{name}={value}"))).collect()
+}
+
+/// Paths to try for a program, in order: those of PATH for a plain name, else the path itself.
+pub fn candidates(program: &str, environment: &[CString]) -> Vec<String> {
+    if program.contains('/') || program.is_empty() {
+        return vec![program.to_owned()];
+    }
+    let path = environment.iter().find_map(|variable| variable.to_str().ok()?.strip_prefix("PATH="));
+    let folders = path.unwrap_or(DEFAULT_PATH).split(':');
+    folders.map(|folder| format!("{}/{program}", if folder.is_empty() { "." } else { folder })).collect()
+}
+
+/// A text as the kernel takes it.
+///
+/// # Errors
+/// `EINVAL` when it contains a zero byte.
+pub fn c_string(text: &str) -> Result<CString, Failure> {
+    CString::new(text).map_err(|_| during(format!("use text `{}`", text.escape_debug()))(Errno::EINVAL))
+}
+
+/// Several texts as the kernel takes them.
+///
+/// # Errors
+/// As [`c_string`].
+pub fn c_strings(texts: &[String]) -> Result<Vec<CString>, Failure> {
+    texts.iter().map(|text| c_string(text)).collect()
+}

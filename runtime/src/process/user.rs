@@ -1,0 +1,17 @@
+//! Who a process is: user, group and further groups.
+
+use nix::errno::Errno;
+use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+
+/// Becomes this user in all ids, real, effective and saved. Capabilities are set apart from this.
+///
+/// # Errors
+/// What the kernel gives; `EINVAL` for an id that the user namespace does not map.
+pub fn become_user(uid: u32, gid: u32, groups: &[u32]) -> Result<(), Errno> {
+    let groups: Vec<Gid> = groups.iter().copied().map(Gid::from_raw).collect();
+    setgroups(&groups)?;
+    let gid = Gid::from_raw(gid);
+    setresgid(gid, gid, gid)?;
+    let uid = Uid::from_raw(uid);
+    setresuid(uid, uid, uid)
+}

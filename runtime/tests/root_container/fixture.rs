@@ -1,0 +1,367 @@
+//! A machine for a test: a busybox layer, a writable folder, a user namespace, a cgroup, and its pid 1.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::CloneFlags;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
+use sandlot_runtime::cgroup::{Instance, LeafName, Removal, Role, Tree};
+use sandlot_runtime::container::{self, JoinPlan, Joined, Resources, machine, userns, worker};
+use sandlot_runtime::init::Identity;
+use sandlot_runtime::rootfs::layers::{self, Layers};
+use sandlot_runtime::spec::Plan;
+use sandlot_runtime::supervisor::name::{DiffId, Hostname, InstanceIndex, SessionNumber};
+use sandlot_runtime::supervisor::protocol::{self, Command, Limits, Login, Winsize};
+use sandlot_runtime::sys::clone::{Cloned, clone, exit_now};
+use sandlot_runtime::sys::{packet, pidfd};
+use tempfile::TempDir;
+
+/// Ranges of their own, away from a node that may run beside the tests.
+pub(crate) const IMAGE_BASE: u32 = 3_000_000_000;
+pub(crate) const SESSION_BASE: u32 = IMAGE_BASE + 65_536;
+const IDS: u32 = 65_536;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+pub(crate) fn require_root() {
+    assert!(nix::unistd::geteuid().is_root(), "these tests need root: run them with sudo");
+    nix::sys::prctl::set_child_subreaper(true).unwrap();
+}
+
+pub(crate) struct Machine {
+    pub(crate) spec: protocol::Machine,
+    pub(crate) plan: Plan,
+    pub(crate) pidfd: OwnedFd,
+    cgroup: Option<Instance>,
+    tree: String,
+    pub(crate) folder: TempDir,
+}
+
+pub(crate) struct Output {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Machine {
+    pub(crate) fn new() -> Self {
+        Self::with(|_| {}).unwrap()
+    }
+
+    /// A machine whose description `change` may alter.
+    pub(crate) fn with(change: impl FnOnce(&mut protocol::Machine)) -> Result<Self, String> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let layer = DiffId::try_from("a".repeat(64)).unwrap();
+        busybox_layer(&folder.path().join("layers").join(layer.as_hex()));
+        for name in ["upper", "work", "scratch"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        lchown(folder.path().join("upper"), Some(SESSION_BASE), Some(SESSION_BASE)).unwrap();
+        lchown(folder.path().join("work"), Some(SESSION_BASE), Some(SESSION_BASE)).unwrap();
+        let mut spec = description(vec![layer]);
+        change(&mut spec);
+        Self::start(spec, folder)
+    }
+
+    fn start(spec: protocol::Machine, folder: TempDir) -> Result<Self, String> {
+        let tree_name =
+            format!("sandlot-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let tree = Tree::open(&tree_name).unwrap();
+        tree.adopt(Role::Supervisor, 0).unwrap();
+        let session = SessionNumber::try_from(1).unwrap();
+        let cgroup =
+            tree.create_instance(session, InstanceIndex::try_from(0).unwrap(), &spec.limits, None).unwrap();
+        let userns = userns::create(SESSION_BASE, IDS).map_err(|error| error.to_string())?;
+        let plan = Plan::try_from(&machine::spec_for(&spec).unwrap()).unwrap();
+        let reaper = File::open(static_program()).unwrap();
+        let started = in_worker(&[userns.as_fd(), reaper.as_fd()], |report| {
+            let idmap = userns::create_idmap(IMAGE_BASE, SESSION_BASE, IDS)?;
+            let layers_folder = File::open(folder.path().join("layers")).unwrap();
+            let rootfs = layers::mount(&Layers {
+                folder: layers_folder.as_fd(),
+                layers: &spec.layers,
+                idmap: idmap.as_fd(),
+                upper: &folder.path().join("upper"),
+                work: &folder.path().join("work"),
+                scratch: &folder.path().join("scratch"),
+            })?;
+            let tree = Tree::open(&tree_name).unwrap();
+            let instance = tree.open_instance(session, InstanceIndex::try_from(0).unwrap()).unwrap().unwrap();
+            let leaf = instance.leaf(LeafName::Machine).unwrap();
+            let resources = Resources {
+                userns: userns.as_fd(),
+                rootfs: rootfs.as_fd(),
+                leaf: Some(&leaf),
+                reaper: reaper.as_fd(),
+                filter: None,
+                identity: Some(Identity { hostname: &spec.hostname, login: spec.login }),
+            };
+            let started = container::start(&plan, &resources)?;
+            report(started.pid, &[started.pidfd.as_fd()]);
+            Ok(())
+        });
+        match started {
+            Ok((_, mut descriptors)) => {
+                let pidfd = descriptors.remove(0);
+                Ok(Self { spec, plan, pidfd, cgroup: Some(cgroup), tree: tree_name, folder })
+            }
+            Err(error) => {
+                remove_tree(cgroup, &tree_name);
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) fn join(&self, command: &Command, terminal: Option<Winsize>) -> Result<Joined, String> {
+        let join = JoinPlan { command, login: self.spec.login, terminal, plan: &self.plan, filter: None };
+        let tree = self.tree.clone();
+        let (pid, mut descriptors) = in_worker(&[self.pidfd.as_fd()], |report| {
+            let tree = Tree::open(&tree).unwrap();
+            let session = SessionNumber::try_from(1).unwrap();
+            let instance = tree.open_instance(session, InstanceIndex::try_from(0).unwrap()).unwrap().unwrap();
+            let leaf = instance.leaf(LeafName::Machine).unwrap();
+            let joined = container::join(&join, self.pidfd.as_fd(), Some(&leaf))?;
+            let mut all = vec![joined.pidfd.as_fd()];
+            all.extend(joined.descriptors.iter().map(AsFd::as_fd));
+            report(joined.pid, &all);
+            Ok(())
+        })?;
+        let pidfd = descriptors.remove(0);
+        Ok(Joined { pid, pidfd, descriptors })
+    }
+
+    pub(crate) fn run(&self, argv: &[&str]) -> Output {
+        self.run_as(argv, None)
+    }
+
+    pub(crate) fn run_as(&self, argv: &[&str], user: Option<&str>) -> Output {
+        let command = Command {
+            argv: argv.iter().map(|argument| (*argument).to_owned()).collect(),
+            user: user.map(str::to_owned),
+            ..Command::default()
+        };
+        let mut joined = self.join(&command, None).unwrap();
+        drop(joined.descriptors.remove(0));
+        let stderr = File::from(joined.descriptors.remove(1));
+        let stdout = File::from(joined.descriptors.remove(0));
+        let [stdout, stderr] = read_all([stdout, stderr]);
+        Output { code: wait(joined.pidfd.as_fd()), stdout, stderr }
+    }
+
+    pub(crate) fn open_terminal(&self, size: Winsize) -> Terminal {
+        let mut joined = self.join(&Command::default(), Some(size)).unwrap();
+        Terminal { ptmx: File::from(joined.descriptors.remove(0)), pidfd: joined.pidfd }
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        pidfd::send_signal(self.pidfd.as_fd(), Signal::SIGKILL).unwrap();
+        wait(self.pidfd.as_fd());
+        // Programs that had joined are this process's children now.
+        while let Ok(status) = nix::sys::wait::waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) {
+            assert!(
+                status != WaitStatus::StillAlive || std::thread::panicking(),
+                "a process outlived its pid 1"
+            );
+            if status == WaitStatus::StillAlive {
+                break;
+            }
+        }
+        if let Some(cgroup) = self.cgroup.take() {
+            remove_tree(cgroup, &self.tree);
+        }
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let folder = self.folder.path().to_str().unwrap();
+        assert!(!mounts.contains(folder), "a mount leaked into the host's namespace");
+    }
+}
+
+fn remove_tree(cgroup: Instance, name: &str) {
+    drop(cgroup);
+    // This process itself sits in the tree; a test process has no other place to go back to than the root.
+    for hierarchy in fs::read_dir("/sys/fs/cgroup").unwrap() {
+        let procs = hierarchy.unwrap().path().join("cgroup.procs");
+        if procs.exists() {
+            fs::write(procs, "0").unwrap();
+        }
+    }
+    if Path::new("/sys/fs/cgroup/cgroup.procs").exists() {
+        fs::write("/sys/fs/cgroup/cgroup.procs", "0").unwrap();
+    }
+    let end = Instant::now() + PATIENCE;
+    while Tree::remove(name).unwrap() != Removal::Gone {
+        assert!(Instant::now() < end, "the cgroups of {name} stay busy");
+        std::thread::yield_now();
+    }
+}
+
+/// A terminal of a machine.
+pub(crate) struct Terminal {
+    ptmx: File,
+    pidfd: OwnedFd,
+}
+
+impl Terminal {
+    pub(crate) fn type_text(&mut self, text: &str) {
+        self.ptmx.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Reads until the output holds `text`.
+    pub(crate) fn read_until(&mut self, text: &str) -> String {
+        let end = Instant::now() + PATIENCE;
+        let mut output = String::new();
+        while !output.contains(text) {
+            assert!(Instant::now() < end, "no `{text}` in: {output}");
+            let mut buffer = [0; 4096];
+            match self.ptmx.read(&mut buffer) {
+                Ok(count) => output.push_str(&String::from_utf8_lossy(&buffer[..count])),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => wait_readable(self.ptmx.as_fd()),
+                Err(error) => panic!("read the terminal: {error}; so far: {output}"),
+            }
+        }
+        output
+    }
+
+    pub(crate) fn wait(self) -> i32 {
+        wait(self.pidfd.as_fd())
+    }
+}
+
+fn wait_readable(descriptor: BorrowedFd<'_>) {
+    poll(&mut [PollFd::new(descriptor, PollFlags::POLLIN)], PollTimeout::from(100u8)).unwrap();
+}
+
+/// Exit code of a child; 128 and the signal when it was killed.
+pub(crate) fn wait(pidfd: BorrowedFd<'_>) -> i32 {
+    match waitid(Id::PIDFd(pidfd), WaitPidFlag::WEXITED).unwrap() {
+        WaitStatus::Exited(_, code) => code,
+        WaitStatus::Signaled(_, signal, _) => 128 + signal as i32,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn read_all(mut files: [File; 2]) -> [String; 2] {
+    let mut contents = [Vec::new(), Vec::new()];
+    let mut open = [true, true];
+    while open != [false, false] {
+        let mut waiting: Vec<PollFd<'_>> = Vec::new();
+        for (file, _) in files.iter().zip(open).filter(|(_, open)| *open) {
+            waiting.push(PollFd::new(file.as_fd(), PollFlags::POLLIN));
+        }
+        let ready = poll(&mut waiting, PollTimeout::from(20_000u16)).unwrap();
+        assert!(ready > 0, "a program neither ended nor said anything: {contents:?}");
+        let ready: Vec<i32> =
+            waiting.iter().filter(|one| one.any() == Some(true)).map(|one| one.as_fd().as_raw_fd()).collect();
+        for (n, file) in files.iter_mut().enumerate() {
+            let mut buffer = [0; 65536];
+            if ready.contains(&file.as_raw_fd()) {
+                let count = file.read(&mut buffer).unwrap();
+                contents[n].extend_from_slice(&buffer[..count]);
+                open[n] = count > 0;
+            }
+        }
+    }
+    contents.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+type Outcome = Result<(Pid, Vec<OwnedFd>), String>;
+
+/// Runs `work` in a forked worker, which reports a process and descriptors, or an error.
+pub(crate) fn in_worker(
+    keep: &[BorrowedFd<'_>],
+    work: impl FnOnce(&dyn Fn(Pid, &[BorrowedFd<'_>])) -> Result<(), sandlot_runtime::failure::StepError>,
+) -> Outcome {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+    let (ours, theirs) =
+        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
+    match clone(CloneFlags::empty(), None).unwrap() {
+        Cloned::Child => {
+            let mut keep = keep.to_vec();
+            keep.push(theirs.as_fd());
+            std::mem::forget(ours);
+            let report = |pid: Pid, descriptors: &[BorrowedFd<'_>]| {
+                packet::send(theirs.as_fd(), &pid.as_raw().to_ne_bytes(), descriptors).unwrap();
+            };
+            if let Err(error) = worker::isolate(&keep).and_then(|()| work(&report)) {
+                packet::send(theirs.as_fd(), format!("error: {error}").as_bytes(), &[]).unwrap();
+            }
+            exit_now(0)
+        }
+        Cloned::Parent(_, worker) => {
+            drop(theirs);
+            let mut buffer = [0; 4096];
+            poll(&mut [PollFd::new(ours.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE).unwrap();
+            let received = packet::receive(ours.as_fd(), &mut buffer).unwrap();
+            wait(worker.as_fd());
+            let bytes = &buffer[..received.length];
+            match <[u8; 4]>::try_from(bytes) {
+                Ok(pid) => Ok((Pid::from_raw(i32::from_ne_bytes(pid)), received.descriptors)),
+                Err(_) => Err(String::from_utf8_lossy(bytes).into_owned()),
+            }
+        }
+    }
+}
+
+/// `sandlot-oci`, beside the folder of this test's own program.
+pub(crate) fn static_program() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let program = own.parent().and_then(Path::parent).unwrap().join("sandlot-oci");
+    assert!(program.exists(), "`{}` is missing: run `make oci`", program.display());
+    program
+}
+
+pub(crate) fn description(layers: Vec<DiffId>) -> protocol::Machine {
+    protocol::Machine {
+        index: InstanceIndex::try_from(0).unwrap(),
+        hostname: Hostname::try_from("m1".to_owned()).unwrap(),
+        layers,
+        limits: Limits {
+            memory_bytes: 256 << 20,
+            swap_bytes: 0,
+            cpu_millis: 1000,
+            pids: 100,
+            disk_bytes: 1 << 30,
+            io_bytes_per_second: None,
+        },
+        login: Login::Root,
+        no_new_privileges: false,
+        user_namespaces: false,
+    }
+}
+
+/// busybox with a link for each of its programs, owned by the image range.
+fn busybox_layer(tree: &Path) {
+    for folder in ["bin", "etc", "root", "tmp", "proc", "sys", "dev"] {
+        fs::create_dir_all(tree.join(folder)).unwrap();
+    }
+    fs::copy("/usr/bin/busybox", tree.join("bin/busybox"))
+        .or_else(|_| fs::copy("/bin/busybox", tree.join("bin/busybox")))
+        .unwrap();
+    let list = std::process::Command::new("busybox").arg("--list").output().unwrap();
+    for name in String::from_utf8(list.stdout).unwrap().lines().filter(|name| *name != "busybox") {
+        symlink("busybox", tree.join("bin").join(name)).unwrap();
+    }
+    fs::write(tree.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n").unwrap();
+    fs::write(tree.join("etc/group"), "root:x:0:\n").unwrap();
+    own(tree);
+}
+
+fn own(path: &Path) {
+    lchown(path, Some(IMAGE_BASE), Some(IMAGE_BASE)).unwrap();
+    if path.symlink_metadata().unwrap().is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            own(&entry.unwrap().path());
+        }
+    }
+}
