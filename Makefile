@@ -8,7 +8,7 @@ STATIC := -C target-feature=+crt-static
 SANDLOT_FLAGS ?=
 export LIBSECCOMP_LIB_PATH ?= $(shell dirname "$$(gcc -print-file-name=libseccomp.a 2>/dev/null)")
 
-.PHONY: help build run test check fmt test-vm soak bench web oci dev prerequisites screenshots
+.PHONY: help build run test check fmt test-vm soak bench web oci probe dev prerequisites screenshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,7 +35,10 @@ run: build ## install what is missing, build, make the images, start, print the 
 oci: ## the small static binary, debug profile
 	cargo rustc $(OCI_FLAGS) -- $(STATIC)
 
-dev: web oci ## both binaries, debug profile
+probe: ## the static program that the tests of containment run inside
+	cargo rustc -p sandlot-tests --features probe --bin sandlot-probe -- $(STATIC)
+
+dev: web oci probe ## both binaries, debug profile
 	cargo build -p sandlot-server
 
 fmt: ## format everything

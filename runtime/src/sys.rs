@@ -9,6 +9,7 @@ pub mod capability;
 pub mod clone;
 pub mod close;
 pub mod descriptor;
+pub mod forbidden;
 pub mod keyring;
 pub mod link;
 pub mod mount;
