@@ -3,6 +3,7 @@
 pub mod cgroup;
 pub mod container;
 pub mod failure;
+pub mod image;
 pub mod init;
 pub mod process;
 pub mod reaper;

@@ -1,0 +1,161 @@
+//! A tar archive with images in it, opened for random access to its members.
+//!
+//! Names in it are keys of a table and never become paths.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Component, Path};
+
+use serde::de::DeserializeOwned;
+use tar::{Archive as Tar, EntryType};
+
+use super::Error;
+use super::index::read_document;
+use super::ingest::{MAX_BLOB_BYTES, copy};
+
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// Members that are remembered. An image archive has a few for each layer; more are those of a root file system.
+const MAX_MEMBERS: usize = 4096;
+/// Links from one member to the next that are followed.
+const MAX_LINKS: usize = 8;
+
+/// Where the bytes of a member are.
+#[derive(Debug, Clone)]
+enum Member {
+    File { at: u64, size: u64 },
+    Link(String),
+}
+
+/// An uncompressed archive and the members found in it.
+#[derive(Debug)]
+pub(super) struct Archive {
+    file: File,
+    members: HashMap<String, Member>,
+    /// All entries, also those that are not remembered.
+    pub(super) entries: usize,
+}
+
+impl Archive {
+    /// Reads the table of an uncompressed archive.
+    pub(super) fn scan(file: File) -> Result<Self, Error> {
+        let failed = || Error::io("read", "the archive");
+        let mut archive = Self { file, members: HashMap::new(), entries: 0 };
+        let mut handle = archive.file.try_clone().map_err(failed())?;
+        handle.rewind().map_err(failed())?;
+        let mut tar = Tar::new(handle);
+        for entry in tar.entries_with_seek().map_err(failed())? {
+            let entry = entry.map_err(failed())?;
+            archive.entries += 1;
+            let Some(name) = plain_name(&entry.path_bytes()) else { continue };
+            let member = match entry.header().entry_type() {
+                EntryType::Regular | EntryType::Continuous => {
+                    Member::File { at: entry.raw_file_position(), size: entry.size() }
+                }
+                EntryType::Link => link("", entry.link_name_bytes().as_deref()),
+                EntryType::Symlink => link(&name, entry.link_name_bytes().as_deref()),
+                _ => continue,
+            };
+            if archive.members.len() < MAX_MEMBERS {
+                archive.members.insert(name, member);
+            }
+        }
+        Ok(archive)
+    }
+
+    /// Whether a member of this name is remembered.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.members.contains_key(name)
+    }
+
+    /// The bytes of a member.
+    pub(super) fn open(&self, name: &str) -> Result<impl Read + use<>, Error> {
+        let mut at = name;
+        for _ in 0..MAX_LINKS {
+            match self.members.get(at) {
+                Some(Member::File { at, size }) => return self.section(*at, *size),
+                Some(Member::Link(target)) => at = target,
+                None => break,
+            }
+        }
+        Err(Error::Missing(name.chars().take(200).collect()))
+    }
+
+    /// A member that is a JSON document.
+    pub(super) fn json<T: DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
+        let bytes = read_document(self.open(name)?, name)?;
+        serde_json::from_slice(&bytes).map_err(|cause| Error::document(name, cause))
+    }
+
+    /// The archive itself, from its beginning.
+    pub(super) fn into_file(mut self) -> Result<File, Error> {
+        self.file.rewind().map_err(Error::io("read", "the archive"))?;
+        Ok(self.file)
+    }
+
+    fn section(&self, at: u64, size: u64) -> Result<io::Take<File>, Error> {
+        let failed = || Error::io("read", "the archive");
+        let mut file = self.file.try_clone().map_err(failed())?;
+        file.seek(SeekFrom::Start(at)).map_err(failed())?;
+        Ok(file.take(size))
+    }
+}
+
+/// How a stream is compressed, by its first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compression {
+    None,
+    Gzip,
+}
+
+/// Finds the compression of a file and goes back to its beginning.
+pub(super) fn compression(file: &mut File, what: &str) -> Result<Compression, Error> {
+    let mut magic = Vec::new();
+    file.rewind().map_err(Error::io("read", what))?;
+    file.take(4).read_to_end(&mut magic).map_err(Error::io("read", what))?;
+    file.rewind().map_err(Error::io("read", what))?;
+    if magic == ZSTD {
+        return Err(Error::Compression(what.to_owned()));
+    }
+    Ok(if magic.starts_with(&GZIP) { Compression::Gzip } else { Compression::None })
+}
+
+/// Writes a stream into `into`, bounded, and goes back to its beginning.
+pub(super) fn spool(mut from: impl Read, mut into: File, what: &str) -> Result<File, Error> {
+    use std::io::Write;
+    let mut bounded = (&mut from).take(MAX_BLOB_BYTES + 1);
+    let length = copy(&mut bounded, |bytes| into.write_all(bytes)).map_err(Error::io("unpack", what))?;
+    if length > MAX_BLOB_BYTES {
+        return Err(Error::TooLarge { object: what.to_owned(), limit: MAX_BLOB_BYTES });
+    }
+    into.rewind().map_err(Error::io("read", what))?;
+    Ok(into)
+}
+
+/// A member's name without `.`; `None` for one with `..` or that is no text.
+fn plain_name(bytes: &[u8]) -> Option<String> {
+    resolve("", std::str::from_utf8(bytes).ok()?)
+}
+
+/// Where a link leads: from the archive's root for a hard link, from its own folder for a symbolic one.
+fn link(from: &str, target: Option<&[u8]>) -> Member {
+    let target =
+        target.and_then(|bytes| std::str::from_utf8(bytes).ok()).and_then(|text| resolve(from, text));
+    Member::Link(target.unwrap_or_default())
+}
+
+/// `target` seen from the folder of `from`, by names alone.
+fn resolve(from: &str, target: &str) -> Option<String> {
+    let mut parts: Vec<&str> = from.split('/').collect();
+    parts.pop();
+    for component in Path::new(target).components() {
+        match component {
+            Component::Normal(part) => parts.push(part.to_str()?),
+            Component::ParentDir => drop(parts.pop()?),
+            Component::CurDir => {}
+            _ => return None,
+        }
+    }
+    Some(parts.join("/"))
+}
