@@ -16,6 +16,7 @@ mod ingest;
 mod layer;
 mod reference;
 mod store;
+pub mod unpack;
 
 pub use error::Error;
 pub use reference::Reference;

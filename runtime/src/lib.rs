@@ -12,3 +12,4 @@ pub mod rootfs;
 pub mod spec;
 pub mod supervisor;
 pub mod sys;
+pub mod tree;

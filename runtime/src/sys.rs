@@ -17,3 +17,4 @@ pub mod packet;
 pub mod pidfd;
 pub mod signal;
 pub mod terminal;
+pub mod xattr;

@@ -1,0 +1,18 @@
+//! Extended attributes by descriptor.
+
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use nix::Result;
+use nix::errno::Errno;
+
+/// Sets an attribute of an open file.
+///
+/// # Errors
+/// What `fsetxattr` gives.
+pub fn set(file: BorrowedFd<'_>, name: &CStr, value: &[u8]) -> Result<()> {
+    // SAFETY: `name` is a live C string, and the pointer and the length are those of one live slice.
+    let result =
+        unsafe { libc::fsetxattr(file.as_raw_fd(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
+    Errno::result(result).map(drop)
+}
