@@ -47,6 +47,7 @@ export class Screen {
       cursorBlink: true,
       drawBoldTextInBrightColors: false,
       fontFamily: FONTS,
+      logLevel: "off",
       linkHandler: { activate: (_event, address) => openLink(address) },
       macOptionIsMeta: true,
       scrollback: SCROLLBACK_LINES,

@@ -21,9 +21,17 @@ interface TestTerminal {
 
 interface TestHooks {
   terminals(): TestTerminal[];
-  /** What the active terminal was given since `record`, as one character a byte. */
-  recorded(): string;
+  active(): TestTerminal | undefined;
+  /** From now on keeps what the terminals are given. */
   record(): void;
+  recordedLength(): number;
+  /** What was kept, as one character a byte. */
+  recorded(): string;
+  selectAll(): void;
+  /** Columns of the active screen's first line that has `text`, where it stands. */
+  columnsOf(text: string): number[];
+  /** Takes the WebGL context away, as a browser short of memory does. */
+  loseContext(): void;
 }
 
 declare global {
@@ -38,15 +46,49 @@ export function exposeForTests(tabs: Tabs): void {
   if (!asked || document.body.dataset.testHooks === undefined) {
     return;
   }
-  let pieces: string[] = [];
+  const kept = new Recording();
   window.sandlotTest = {
     terminals: () => tabs.all.map(describe),
-    recorded: () => pieces.join(""),
-    record: () => {
-      pieces = [];
-      tabs.all.forEach((tab) => (tab.tap = (bytes) => pieces.push(latin1(bytes))));
-    },
+    active: () => tabs.active && describe(tabs.active),
+    record: () => kept.start(tabs.all),
+    recordedLength: () => kept.length,
+    recorded: () => kept.text(),
+    selectAll: () => tabs.active?.screen.terminal.selectAll(),
+    columnsOf: (text) => (tabs.active ? columnsOf(tabs.active, text) : []),
+    loseContext: () => document.querySelectorAll("canvas").forEach(loseContext),
   };
+}
+
+class Recording {
+  length = 0;
+  private pieces: Uint8Array[] = [];
+
+  start(tabs: TerminalTab[]): void {
+    this.length = 0;
+    this.pieces = [];
+    tabs.forEach((tab) => (tab.tap = (bytes) => this.keep(bytes)));
+  }
+
+  text(): string {
+    return this.pieces.map((bytes) => Array.from(bytes, (byte) => String.fromCharCode(byte)).join("")).join("");
+  }
+
+  private keep(bytes: Uint8Array): void {
+    this.length += bytes.length;
+    this.pieces.push(bytes.slice());
+  }
+}
+
+function columnsOf({ screen }: TerminalTab, text: string): number[] {
+  const { cols, rows, buffer } = screen.terminal;
+  const cells = (row: number) =>
+    Array.from({ length: cols }, (_, col) => buffer.active.getLine(buffer.active.viewportY + row)?.getCell(col)?.getChars());
+  const found = Array.from({ length: rows }, (_, row) => cells(row)).find((line) => line.includes(text));
+  return (found ?? []).flatMap((chars, col) => (chars === text ? [col] : []));
+}
+
+function loseContext(canvas: HTMLCanvasElement): void {
+  canvas.getContext("webgl2")?.getExtension("WEBGL_lose_context")?.loseContext();
 }
 
 function describe({ id, screen, driver, state }: TerminalTab): TestTerminal {
@@ -64,8 +106,4 @@ function describe({ id, screen, driver, state }: TerminalTab): TestTerminal {
     cursor: { row: active.cursorY, col: active.cursorX },
     end: screen.end,
   };
-}
-
-function latin1(bytes: Uint8Array): string {
-  return new TextDecoder("latin1").decode(bytes);
 }

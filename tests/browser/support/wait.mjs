@@ -1,0 +1,16 @@
+// Waiting with a deadline, for what has no event of its own.
+import { setTimeout as pause } from "node:timers/promises";
+
+/** Longest wait for anything, in milliseconds. */
+export const PATIENCE = 30_000;
+
+/** Waits until `condition()` holds; fails with `what` when it does not in time. */
+export async function eventually(condition, what) {
+  const deadline = Date.now() + PATIENCE;
+  while (!(await condition())) {
+    if (Date.now() > deadline) {
+      throw new Error(`waited ${PATIENCE} ms in vain until ${what}`);
+    }
+    await pause(20);
+  }
+}
