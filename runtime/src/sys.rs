@@ -15,6 +15,7 @@ pub mod link;
 pub mod mount;
 pub mod packet;
 pub mod pidfd;
+pub mod seccomp;
 pub mod signal;
 pub mod terminal;
 pub mod xattr;

@@ -7,6 +7,7 @@ use oci_spec::runtime::{
     SpecBuilder, UserBuilder,
 };
 
+use crate::process::seccomp;
 use crate::spec::DOCKER_DEFAULT;
 use crate::supervisor::protocol::Machine;
 
@@ -82,7 +83,7 @@ pub fn spec_for(machine: &Machine) -> Result<Spec, OciSpecError> {
         .build()
 }
 
-fn linux(_machine: &Machine) -> Result<oci_spec::runtime::Linux, OciSpecError> {
+fn linux(machine: &Machine) -> Result<oci_spec::runtime::Linux, OciSpecError> {
     let namespace = |typ: &LinuxNamespaceType| LinuxNamespaceBuilder::default().typ(*typ).build();
     let mut linux = LinuxBuilder::default()
         .namespaces(NAMESPACES.iter().map(namespace).collect::<Result<Vec<_>, _>>()?)
@@ -94,6 +95,7 @@ fn linux(_machine: &Machine) -> Result<oci_spec::runtime::Linux, OciSpecError> {
         )
         .masked_paths(MASKED_PATHS.map(str::to_owned).to_vec())
         .readonly_paths(READONLY_PATHS.map(str::to_owned).to_vec())
+        .seccomp(seccomp::docker_default(machine.user_namespaces)?)
         .build()?;
     // The builder's defaults name resources; limits and devices are the cgroup's.
     linux.set_resources(None).set_devices(None);

@@ -108,7 +108,7 @@ fn wait_for_cgroup(program: &mut Program<'_>) -> Result<(), Failure> {
 }
 
 fn filter_system_calls(program: &mut Program<'_>) -> Result<(), Failure> {
-    seccomp::load(program.join.filter)
+    seccomp::load(program.join.plan.seccomp(), program.join.filter)
 }
 
 fn become_user(program: &mut Program<'_>) -> Result<(), Failure> {

@@ -4,6 +4,7 @@ use std::ffi::CString;
 
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
+use nix::sys::prctl::set_no_new_privs;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{execveat, sethostname};
@@ -51,13 +52,15 @@ pub(super) fn drop_capabilities(stage: &mut Stage<'_>) -> Result<(), Failure> {
     capabilities::apply_bounding(sets).map_err(during("lower the bounding set"))?;
     user::become_user(process.uid, process.gid, &process.groups)
         .map_err(during(format!("become user {}", process.uid)))?;
-    capabilities::apply(sets).map_err(during("set capabilities"))
+    capabilities::apply(sets).map_err(during("set capabilities"))?;
+    if process.no_new_privileges {
+        set_no_new_privs().map_err(during("set no_new_privs"))?;
+    }
+    Ok(())
 }
 
-/// Without no_new_privs the kernel takes a filter only from CAP_SYS_ADMIN, which is why this does not come after the
-/// capabilities where the plan has none.
 pub(super) fn filter_system_calls(stage: &mut Stage<'_>) -> Result<(), Failure> {
-    seccomp::load(stage.filter)
+    seccomp::load(stage.plan.seccomp(), stage.filter)
 }
 
 pub(super) fn exec_reaper(stage: &mut Stage<'_>) -> Result<(), Failure> {

@@ -111,7 +111,8 @@ pub const STEPS: &[Step] = &[
     Step { name: "make the root read-only", run: root::make_root_readonly },
     Step { name: "set limits", run: finish::set_limits },
     Step { name: "reset signals", run: finish::reset_signals },
-    Step { name: "drop capabilities", run: finish::drop_capabilities },
+    // Without no_new_privs only CAP_SYS_ADMIN may load a filter, so before the capabilities are dropped.
     Step { name: "filter system calls", run: finish::filter_system_calls },
+    Step { name: "drop capabilities", run: finish::drop_capabilities },
     Step { name: "exec the reaper", run: finish::exec_reaper },
 ];

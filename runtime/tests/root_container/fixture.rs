@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use nix::unistd::Pid;
 use sandlot_runtime::cgroup::{Instance, LeafName, Removal, Role, Tree};
 use sandlot_runtime::container::{self, JoinPlan, Joined, Resources, machine, userns, worker};
 use sandlot_runtime::init::Identity;
+use sandlot_runtime::process::seccomp::{Filter, docker_default};
 use sandlot_runtime::rootfs::layers::{self, Layers};
 use sandlot_runtime::spec::Plan;
 use sandlot_runtime::supervisor::name::{DiffId, Hostname, InstanceIndex, SessionNumber};
@@ -84,6 +86,7 @@ impl Machine {
         let userns = userns::create(SESSION_BASE, IDS).map_err(|error| error.to_string())?;
         let plan = Plan::try_from(&machine::spec_for(&spec).unwrap()).unwrap();
         let reaper = File::open(static_program()).unwrap();
+        filter();
         let started = in_worker(&[userns.as_fd(), reaper.as_fd()], |report| {
             let idmap = userns::create_idmap(IMAGE_BASE, SESSION_BASE, IDS)?;
             let layers_folder = File::open(folder.path().join("layers")).unwrap();
@@ -103,7 +106,7 @@ impl Machine {
                 rootfs: rootfs.as_fd(),
                 leaf: Some(&leaf),
                 reaper: reaper.as_fd(),
-                filter: None,
+                filter: Some(filter()),
                 identity: Some(Identity { hostname: &spec.hostname, login: spec.login }),
             };
             let started = container::start(&plan, &resources)?;
@@ -123,7 +126,8 @@ impl Machine {
     }
 
     pub(crate) fn join(&self, command: &Command, terminal: Option<Winsize>) -> Result<Joined, String> {
-        let join = JoinPlan { command, login: self.spec.login, terminal, plan: &self.plan, filter: None };
+        let join =
+            JoinPlan { command, login: self.spec.login, terminal, plan: &self.plan, filter: Some(filter()) };
         let tree = self.tree.clone();
         let (pid, mut descriptors) = in_worker(&[self.pidfd.as_fd()], |report| {
             let tree = Tree::open(&tree).unwrap();
@@ -204,6 +208,12 @@ fn remove_tree(cgroup: Instance, name: &str) {
         assert!(Instant::now() < end, "the cgroups of {name} stay busy");
         std::thread::yield_now();
     }
+}
+
+/// Docker's default filter, compiled once.
+pub(crate) fn filter() -> &'static Filter {
+    static FILTER: OnceLock<Filter> = OnceLock::new();
+    FILTER.get_or_init(|| Filter::compile(&docker_default(false).unwrap()).unwrap())
 }
 
 /// A terminal of a machine.
