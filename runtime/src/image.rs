@@ -14,10 +14,12 @@ mod import;
 mod index;
 mod ingest;
 mod layer;
+mod recipe;
 mod reference;
 mod store;
 pub mod unpack;
 
 pub use error::Error;
+pub use recipe::{Progress, Recipe};
 pub use reference::Reference;
 pub use store::{Image, Layer, Store};

@@ -1,0 +1,85 @@
+//! The default images, made on this host from what it has: no registry is asked.
+//!
+//! A recipe makes the uncompressed tar of a root file system. It may start programs, so it belongs in a process of its
+//! own (`sandlot image make`), never in serve or the supervisor.
+
+mod tiny;
+mod workbench;
+
+use std::fs::File;
+use std::str::FromStr;
+
+use super::{Error, Reference, Store};
+
+/// How far a recipe is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// Of the whole, 0 to 100; never falls.
+    pub percent: u8,
+    /// What it does now, in a few words.
+    pub stage: String,
+}
+
+/// The images that can be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recipe {
+    /// busybox alone: a few megabytes, made in a moment from the host's static busybox.
+    Tiny,
+    /// Debian with the tools of everyday work, by mmdebstrap: root and Debian's archive are needed.
+    Workbench,
+}
+
+impl Recipe {
+    /// All of them, the quickest first.
+    pub const ALL: [Self; 2] = [Self::Tiny, Self::Workbench];
+
+    /// The name of the image.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tiny => "tiny",
+            Self::Workbench => "workbench",
+        }
+    }
+
+    /// Whether only root can follow it.
+    pub fn needs_root(self) -> bool {
+        self == Self::Workbench
+    }
+
+    /// Writes the tar of the root file system into an empty file. Calls `progress` now and then.
+    ///
+    /// # Errors
+    /// With what is missing on this host, and what to do.
+    pub fn make(self, into: &mut File, progress: &mut dyn FnMut(Progress)) -> Result<(), Error> {
+        match self {
+            Self::Tiny => tiny::make(into, progress),
+            Self::Workbench => workbench::make(into, progress),
+        }
+    }
+
+    /// Makes the image and imports it under its name.
+    ///
+    /// # Errors
+    /// As for [`Recipe::make`] and [`Store::import`].
+    pub fn make_in(self, store: &Store, progress: &mut dyn FnMut(Progress)) -> Result<Reference, Error> {
+        let ingest = store.begin()?;
+        let mut tar = ingest.scratch()?;
+        self.make(&mut tar, progress)?;
+        let reference = Reference::from_str(self.name())?;
+        store.import(tar, Some(&reference))?;
+        Ok(reference)
+    }
+}
+
+impl FromStr for Recipe {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let found = Self::ALL.into_iter().find(|recipe| recipe.name() == name);
+        found.ok_or_else(|| failed(name, "there is no recipe of this name; there are `tiny` and `workbench`"))
+    }
+}
+
+fn failed(image: &str, cause: impl ToString) -> Error {
+    Error::Recipe { image: image.to_owned(), cause: cause.to_string() }
+}
