@@ -7,6 +7,7 @@ pub mod create;
 pub mod exec;
 pub mod machine;
 mod program;
+pub mod reaper_program;
 mod undo;
 pub mod userns;
 pub mod worker;

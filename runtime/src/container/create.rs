@@ -69,7 +69,7 @@ pub fn start(plan: &Plan, resources: &Resources<'_>) -> Result<Started, StepErro
             admit(pid, resources.leaf)
                 .and_then(|()| parent.go().map_err(during("let pid 1 go on")))
                 .map_err(outside)?;
-            wait_for_exec(&parent)?;
+            wait_for_exec(&parent, &init)?;
             init.finish()
                 .map(|pidfd| Started { pid, pidfd })
                 .ok_or_else(|| outside(during("keep pid 1")(Errno::ECHILD)))
@@ -102,9 +102,11 @@ pub(super) fn admit(pid: Pid, leaf: Option<&Leaf>) -> Result<(), Failure> {
 }
 
 /// Waits until the child has executed its program.
-pub(super) fn wait_for_exec(parent: &ParentEnd) -> Result<(), StepError> {
+pub(super) fn wait_for_exec(parent: &ParentEnd, child: &Unfinished) -> Result<(), StepError> {
     let outside = |errno| StepError::new(STEP, during("wait for the program")(errno));
     match parent.receive(Instant::now() + PATIENCE).map_err(outside)? {
+        // Killed before exec, such as at a memory limit, looks the same on the socket.
+        Report::Closed if child.was_killed() => Err(outside(Errno::ECHILD)),
         Report::Closed => Ok(()),
         Report::Failed(error) => Err(error),
         Report::Pid(_) | Report::Ready(_) => Err(outside(Errno::EPROTO)),

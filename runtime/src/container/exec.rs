@@ -69,7 +69,7 @@ pub fn join(join: &JoinPlan<'_>, init: BorrowedFd<'_>, leaf: Option<&Leaf>) -> R
                 .and_then(|()| parent.go().map_err(during("let the program go on")))
                 .map_err(outside)?;
             let descriptors = receive_descriptors(&parent)?;
-            wait_for_exec(&parent)?;
+            wait_for_exec(&parent, &program)?;
             let pidfd = program.finish().ok_or_else(|| outside(during("keep the program")(Errno::ECHILD)))?;
             Ok(Joined { pid, pidfd, descriptors })
         }

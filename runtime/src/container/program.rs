@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, execve, pipe2, setsid};
+use nix::unistd::{chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, getcwd, pipe2, setsid};
 
 use super::exec::JoinPlan;
 use crate::failure::{Failure, StepError, during};
@@ -34,6 +34,7 @@ struct Step {
 /// Capabilities last: some of the steps before need them. The descriptors are opened as the user, so that they are
 /// the user's.
 const STEPS: &[Step] = &[
+    Step { name: "close descriptors", run: close_descriptors },
     Step { name: "enter the root", run: enter_root },
     Step { name: "take a keyring", run: take_keyring },
     Step { name: "find the user", run: find_user },
@@ -64,11 +65,15 @@ impl<'a> Program<'a> {
     }
 }
 
-/// `setns` has put this process at the root of the instance; the check makes sure of it, and that the working
-/// directory is not one of the host's.
+/// A descriptor of the host would be a way out through `/proc/self/fd`, also for the working directory.
+fn close_descriptors(program: &mut Program<'_>) -> Result<(), Failure> {
+    close::close_all_but(&[program.sync.as_fd()]).map_err(during("close descriptors"))
+}
+
+/// `setns` has put this process at the root of the instance.
 fn enter_root(program: &mut Program<'_>) -> Result<(), Failure> {
     user::become_user(0, 0, &[]).map_err(during("become user 0"))?;
-    nix::unistd::chdir("/").map_err(during("enter `/`"))?;
+    chdir("/").map_err(during("enter `/`"))?;
     let root = open("/", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
     program.root = Some(root.map_err(during("open `/`"))?);
     Ok(())
@@ -152,15 +157,21 @@ fn take_standard([stdin, stdout, stderr]: [BorrowedFd<'_>; 3]) -> Result<(), Err
 }
 
 fn enter_cwd(program: &mut Program<'_>) -> Result<(), Failure> {
-    let home = || program.account.home.clone();
     match &program.join.command.cwd {
-        Some(cwd) => nix::unistd::chdir(cwd.as_str()).map_err(during(format!("enter `{cwd}`"))),
+        Some(cwd) => chdir(cwd.as_str()).map_err(during(format!("enter `{}`", cwd.escape_debug())))?,
         // A user without a home stays at `/`.
-        None => match nix::unistd::chdir(home().as_path()) {
-            Ok(()) | Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) => Ok(()),
-            Err(errno) => Err(during("enter the home directory")(errno)),
+        None => match chdir(program.account.home.as_path()) {
+            Ok(()) | Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) => {}
+            Err(errno) => return Err(during("enter the home directory")(errno)),
         },
     }
+    check_cwd()
+}
+
+/// The kernel cannot name a folder outside the root, whatever way led there.
+fn check_cwd() -> Result<(), Failure> {
+    let cwd = getcwd().map_err(during("name the working directory"))?;
+    if cwd.is_absolute() { Ok(()) } else { Err(during("stay inside the instance")(Errno::EXDEV)) }
 }
 
 fn exec(program: &mut Program<'_>) -> Result<(), Failure> {

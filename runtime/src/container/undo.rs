@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::sys::signal::Signal;
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
 use crate::sys::pidfd;
 
@@ -19,6 +19,13 @@ impl Unfinished {
     /// It may live.
     pub(super) fn finish(mut self) -> Option<OwnedFd> {
         self.0.take()
+    }
+
+    /// Whether it was killed. It can still be waited for after this.
+    pub(super) fn was_killed(&self) -> bool {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        let status = self.0.as_ref().map(|pidfd| waitid(Id::PIDFd(pidfd.as_fd()), flags));
+        matches!(status, Some(Ok(WaitStatus::Signaled(_, Signal::SIGKILL, _))))
     }
 
     /// Waits until it ends by itself.

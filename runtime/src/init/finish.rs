@@ -1,20 +1,36 @@
 //! Steps about the process itself.
 
 use std::ffi::CString;
+use std::os::fd::AsFd;
+use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::AtFlags;
+use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::prctl::set_no_new_privs;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{execveat, sethostname};
-
-use std::os::fd::AsFd;
+use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, execveat, sethostname};
 
 use super::stage::Stage;
 use crate::failure::{Failure, during};
 use crate::process::{capabilities, limits, seccomp, user};
+use crate::rootfs::path;
 use crate::sys::{close, keyring, link, signal};
+
+/// What the worker held is not pid 1's: only these two, until exec.
+pub(super) fn close_descriptors(stage: &mut Stage<'_>) -> Result<(), Failure> {
+    close::close_all_but(&[stage.sync.as_fd(), stage.reaper]).map_err(during("close descriptors"))
+}
+
+/// 0 to 2 are still the supervisor's.
+pub(super) fn cut_standard(stage: &mut Stage<'_>) -> Result<(), Failure> {
+    let null = path::open(stage.root()?, Path::new("/dev/null"), OFlag::O_RDWR)
+        .map_err(during("open `/dev/null`"))?;
+    dup2_stdin(&null)
+        .and_then(|()| dup2_stdout(&null))
+        .and_then(|()| dup2_stderr(&null))
+        .map_err(during("replace standard input and output"))
+}
 
 /// The keys of whoever started the supervisor stay outside.
 pub(super) fn take_keyring(_: &mut Stage<'_>) -> Result<(), Failure> {

@@ -89,6 +89,7 @@ pub struct Step {
 
 /// The steps in their order. Order matters: see the reasons beside them.
 pub const STEPS: &[Step] = &[
+    Step { name: "close descriptors", run: finish::close_descriptors },
     Step { name: "take a keyring", run: finish::take_keyring },
     Step { name: "set the host name", run: finish::set_hostname },
     Step { name: "bring the loopback link up", run: finish::bring_loopback_up },
@@ -109,6 +110,7 @@ pub const STEPS: &[Step] = &[
     Step { name: "take a cgroup namespace", run: cgroup::take_namespace },
     Step { name: "mount the cgroup tree", run: cgroup::mount_tree },
     Step { name: "make the root read-only", run: root::make_root_readonly },
+    Step { name: "cut standard input and output", run: finish::cut_standard },
     Step { name: "set limits", run: finish::set_limits },
     Step { name: "reset signals", run: finish::reset_signals },
     // Without no_new_privs only CAP_SYS_ADMIN may load a filter, so before the capabilities are dropped.

@@ -137,6 +137,12 @@ impl ChildEnd {
     }
 }
 
+impl AsFd for ChildEnd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 fn wait_readable(socket: BorrowedFd<'_>, deadline: Option<Instant>) -> Result<(), Errno> {
     loop {
         let timeout = deadline.map_or(PollTimeout::NONE, |deadline| {

@@ -85,7 +85,7 @@ impl Machine {
             tree.create_instance(session, InstanceIndex::try_from(0).unwrap(), &spec.limits, None).unwrap();
         let userns = userns::create(SESSION_BASE, IDS).map_err(|error| error.to_string())?;
         let plan = Plan::try_from(&machine::spec_for(&spec).unwrap()).unwrap();
-        let reaper = File::open(static_program()).unwrap();
+        let reaper = container::reaper_program::load(&static_program()).unwrap();
         filter();
         let started = in_worker(&[userns.as_fd(), reaper.as_fd()], |report| {
             let idmap = userns::create_idmap(IMAGE_BASE, SESSION_BASE, IDS)?;
