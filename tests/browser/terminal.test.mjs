@@ -58,7 +58,8 @@ test("all 256 byte values arrive", () =>
     const page = await startSession(open, node.url);
     await page.evaluate(() => window.sandlotTest.record());
     const escapes = Array.from({ length: 256 }, (_, byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
-    await enter(page, `stty -opost; printf '<<<'; printf '${escapes}'; printf '>>>'; stty sane; reset 2>/dev/null; echo`);
+    await page.keyboard.insertText(`stty -opost; printf '<<<'; printf '${escapes}'; printf '>>>'; stty sane`);
+    await page.keyboard.press("Enter");
     const all = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte)).join("");
     const arrived = async () => (await page.evaluate(() => window.sandlotTest.recorded())).includes(`<<<${all}>>>`);
     await eventually(arrived, "all bytes have arrived");

@@ -13,6 +13,8 @@ export interface SessionView {
   url: string;
   state: string;
   expires_at: string;
+  /** Once it has ended: why. */
+  end_reason?: string | null;
 }
 
 export interface TerminalTicket {

@@ -1,9 +1,10 @@
-/** The session page: puts its parts together and decides what happens between them. */
+/** The session page: its buttons, its time, its end. The terminals on it are `Terminals`' matter. */
 
 import { announce, hush } from "./announce";
 import { Refusal } from "./api";
+import { Backoff } from "./backoff";
 import { copy } from "./clipboard";
-import type { Ending, State } from "./connection";
+import type { Ending } from "./connection";
 import { Countdown } from "./countdown";
 import { onPress, part, parts } from "./dom";
 import { startLook } from "./look";
@@ -11,117 +12,48 @@ import type { Control } from "./protocol";
 import { sessionReason } from "./reasons";
 import { SearchBar } from "./search_bar";
 import { SessionApi } from "./session_api";
-import { guard, pressed } from "./shortcuts";
+import { pressed } from "./shortcuts";
 import type { Actions } from "./shortcuts";
-import { Tabs } from "./tabs";
-import { TerminalTab } from "./terminal_tab";
+import { showOver } from "./state_chip";
+import { Terminals } from "./terminals";
+import type { Page } from "./terminals";
 import { exposeForTests } from "./test_hooks";
 
-class SessionPage {
+class SessionPage implements Page {
+  readonly actions: Actions = {
+    copy: () => void copy(this.terminals.tabs.active?.screen.terminal.getSelection() ?? ""),
+    search: () => this.search.open(),
+    newTerminal: () => void this.terminals.open(),
+    switchFocus: () => this.terminals.switchFocus(),
+    help: () => part<HTMLDialogElement>("help").showModal(),
+  };
   private readonly body = document.body;
   private readonly api = new SessionApi(this.body.dataset.session ?? "");
-  private readonly place = part("terminals");
-  private readonly tabs = new Tabs(
-    part("tabs"),
-    (tab) => void this.closeTab(tab),
-    () => this.showState(),
-  );
-  private readonly search = new SearchBar(part("search"), () => this.tabs.active?.screen);
+  private readonly firstInstance = part("new-terminal").dataset.newTerminal ?? "";
+  private readonly terminals = new Terminals(this.api, this, this.firstInstance);
+  private readonly search = new SearchBar(part("search"), () => this.terminals.tabs.active?.screen);
   private readonly countdown = new Countdown(
     part("countdown"),
     this.body.dataset.expiresAt ?? "",
     Number(this.body.dataset.secondsLeft ?? 0),
   );
-  private readonly actions: Actions = {
-    copy: () => void copy(this.tabs.active?.screen.terminal.getSelection() ?? ""),
-    search: () => this.search.open(),
-    newTerminal: () => void this.openTerminal(this.tabs.active?.instance ?? this.firstInstance()),
-    switchFocus: () => this.switchFocus(),
-    help: () => part<HTMLDialogElement>("help").showModal(),
-  };
+  /** Why the session ends, as far as it was said. Set by the server's word or by closing it here. */
   private reason: string | undefined;
   private over = false;
 
   async start(): Promise<void> {
     this.bindButtons();
     this.bindPage();
-    startLook((look) => this.tabs.all.forEach((tab) => (tab.screen.wear(look), tab.refit())));
-    exposeForTests(this.tabs);
-    await this.guarded(() => this.openFirst());
+    startLook((look) => this.terminals.tabs.all.forEach((tab) => tab.wear(look)));
+    exposeForTests(this.terminals.tabs);
+    await this.takeUp(new Backoff());
   }
 
-  private bindButtons(): void {
-    parts("new-terminal").forEach((button) =>
-      onPress(button, () => void this.openTerminal(button.dataset.newTerminal ?? this.firstInstance())),
-    );
-    onPress(part("extend"), () => void this.guarded(() => this.extend()));
-    onPress(part("close-session"), () => part<HTMLDialogElement>("confirm-close").showModal());
-    onPress(part("close-for-good"), () => void this.guarded(() => this.closeSession()));
-    onPress(part("open-search"), () => this.search.open());
-    onPress(part("open-help"), this.actions.help);
-    onPress(part("copy-address"), () => void copy(location.origin + location.pathname));
-    parts("reboot").forEach((button) => onPress(button, () => void this.guarded(() => this.reboot(button))));
+  isOver(): boolean {
+    return this.over;
   }
 
-  private bindPage(): void {
-    window.addEventListener("keydown", (event) => this.over || pressed(event, this.actions), { capture: true });
-    window.addEventListener("online", () => this.hurry());
-    document.addEventListener("visibilitychange", () => document.hidden || this.hurry());
-  }
-
-  /** Takes up the terminals that are there, so that a reload shows what was there before; else starts the first. */
-  private async openFirst(): Promise<void> {
-    const there = await this.api.terminals();
-    if (there.length === 0) {
-      await this.openTerminal(this.firstInstance());
-    }
-    for (const { id, instance } of there) {
-      void this.addTab(instance).join(id);
-    }
-  }
-
-  private firstInstance(): string {
-    return part("new-terminal").dataset.newTerminal ?? "m1";
-  }
-
-  private addTab(instance: string): TerminalTab {
-    const tab = new TerminalTab(this.api, instance, this.place, {
-      stateChanged: () => this.showState(),
-      titleChanged: (changed) => this.titleChanged(changed),
-      control: (control) => this.controlled(control),
-      ended: (ended, reason) => void this.terminalEnded(ended, reason),
-      again: (ended) => void this.replace(ended),
-    });
-    guard(tab.screen.terminal, this.actions);
-    this.tabs.add(tab);
-    return tab;
-  }
-
-  private async openTerminal(instance: string): Promise<void> {
-    const tab = this.addTab(instance);
-    const opened = await this.guarded(() => tab.openNew());
-    if (!opened) {
-      this.tabs.remove(tab);
-    }
-  }
-
-  private async replace(tab: TerminalTab): Promise<void> {
-    if (!this.over) {
-      this.tabs.remove(tab);
-      await this.openTerminal(tab.instance);
-    }
-  }
-
-  private async closeTab(tab: TerminalTab): Promise<void> {
-    const { id, state } = tab;
-    this.tabs.remove(tab);
-    this.showState();
-    if (id !== undefined && state.kind !== "ended") {
-      await this.guarded(() => this.api.closeTerminal(id));
-    }
-  }
-
-  private controlled(control: Control): void {
+  control(control: Control): void {
     if (control.type === "expiry") {
       this.countdown.set(control.expires_at, control.seconds_left, control.warning);
     } else if (control.type === "ending") {
@@ -131,26 +63,62 @@ class SessionPage {
     }
   }
 
-  private async terminalEnded(tab: TerminalTab, reason: Ending): Promise<void> {
-    this.tabs.label(tab);
-    if (reason === "session" || reason === "supervisor") {
-      this.end(this.reason ?? (reason === "supervisor" ? "supervisor_lost" : undefined));
-    } else if (reason === "gone" && (await this.sessionIsGone())) {
+  async ended(ending: Ending): Promise<boolean> {
+    if (ending === "supervisor") {
+      this.end(this.reason ?? "supervisor_lost");
+    } else if (ending === "session" || (ending === "gone" && (await this.isGone()))) {
       this.end(this.reason);
-    } else if (reason === "viewers") {
-      tab.note("Too many windows show this terminal. Close one of them and reload this page.");
-    } else if (reason === "gone") {
-      tab.note("This terminal was closed.");
+    }
+    return this.over;
+  }
+
+  async guarded(work: () => Promise<void>): Promise<boolean> {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      announce(error instanceof Refusal ? error.message : "Something went wrong. Reload this page.");
+      if (error instanceof Refusal && error.status === 404 && (await this.isGone())) {
+        this.end(this.reason);
+      }
+      return false;
     }
   }
 
-  private async sessionIsGone(): Promise<boolean> {
-    try {
-      const { state } = await this.api.read();
-      return state !== "running";
-    } catch (error) {
-      return error instanceof Refusal && (error.status === 404 || error.status === 410);
+  /** Joins the session's terminals; while the service cannot be reached, tries again. */
+  private async takeUp(backoff: Backoff): Promise<void> {
+    const retry = () => setTimeout(() => void this.takeUp(backoff), backoff.next());
+    await this.guarded(() =>
+      this.terminals.takeUp().catch((error: unknown) => {
+        if (error instanceof Refusal && (error.status === 0 || error.status >= 500)) {
+          retry();
+        }
+        throw error;
+      }),
+    );
+  }
+
+  private bindButtons(): void {
+    const doing = (work: () => Promise<void>) => () => void this.guarded(work);
+    for (const button of parts("new-terminal")) {
+      onPress(button, () => void this.terminals.open(button.dataset.newTerminal));
     }
+    for (const button of parts("reboot")) {
+      onPress(button, doing(() => this.reboot(button.dataset.reboot ?? this.firstInstance)));
+    }
+    onPress(part("extend"), doing(() => this.extend()));
+    onPress(part("close-session"), () => part<HTMLDialogElement>("confirm-close").showModal());
+    onPress(part("close-for-good"), doing(() => this.close()));
+    onPress(part("open-search"), this.actions.search);
+    onPress(part("open-help"), this.actions.help);
+    onPress(part("copy-address"), () => void copy(location.origin + location.pathname));
+  }
+
+  private bindPage(): void {
+    const key = (event: KeyboardEvent) => this.over || pressed(event, this.actions);
+    window.addEventListener("keydown", key, { capture: true });
+    window.addEventListener("online", () => this.terminals.hurry());
+    document.addEventListener("visibilitychange", () => document.hidden || this.terminals.hurry());
   }
 
   private async extend(): Promise<void> {
@@ -159,17 +127,27 @@ class SessionPage {
     announce("Extended.");
   }
 
-  private async closeSession(): Promise<void> {
+  private async close(): Promise<void> {
     this.reason = "closed";
     await this.api.close();
     this.end("closed");
   }
 
-  private async reboot(button: HTMLElement): Promise<void> {
-    const instance = button.dataset.reboot ?? this.firstInstance();
+  private async reboot(instance: string): Promise<void> {
     await this.api.reboot(instance);
     announce(`${instance} starts again.`);
-    await this.openTerminal(instance);
+    await this.terminals.open(instance);
+  }
+
+  /** True if the session is over; then what the server says of the reason is kept. */
+  private async isGone(): Promise<boolean> {
+    try {
+      const { state, end_reason } = await this.api.read();
+      this.reason ??= end_reason ?? undefined;
+      return state !== "running";
+    } catch (error) {
+      return error instanceof Refusal && (error.status === 404 || error.status === 410);
+    }
   }
 
   /** Covers the page with why the session ended; what the terminals show stays readable behind it. */
@@ -179,66 +157,11 @@ class SessionPage {
     }
     this.over = true;
     hush();
+    showOver();
     part("end-reason").textContent = sessionReason(reason);
     part("end").hidden = false;
     this.body.classList.add("is-over");
-    this.showState();
     part("end-again").focus();
-  }
-
-  private showState(): void {
-    const state = this.tabs.active?.state;
-    const chip = part("state");
-    const [kind, text] = this.over ? ["ended", "Ended"] : described(state);
-    if (chip.dataset.kind === "open" && kind === "waiting") {
-      announce("The connection was lost. Trying again.", true);
-    } else if (chip.dataset.kind !== "open" && kind === "open") {
-      hush();
-    }
-    chip.dataset.kind = kind;
-    chip.textContent = text;
-  }
-
-  private titleChanged(tab: TerminalTab): void {
-    this.tabs.label(tab);
-  }
-
-  private switchFocus(): void {
-    const inTerminal = this.place.contains(document.activeElement);
-    inTerminal ? this.tabs.focus() : this.tabs.active?.screen.terminal.focus();
-  }
-
-  private hurry(): void {
-    this.tabs.all.forEach((tab) => tab.hurry());
-  }
-
-  /** Runs `work`; says what went wrong if it fails. True if it did not. */
-  private async guarded(work: () => Promise<void>): Promise<boolean> {
-    try {
-      await work();
-      return true;
-    } catch (error) {
-      announce(error instanceof Refusal ? error.message : "Something went wrong. Reload this page.");
-      if (error instanceof Refusal && error.status === 404 && (await this.sessionIsGone())) {
-        this.end(this.reason);
-      }
-      return false;
-    }
-  }
-}
-
-function described(state: State | undefined): [string, string] {
-  switch (state?.kind) {
-    case "open":
-      return ["open", "Connected"];
-    case "waiting":
-      return ["waiting", state.seconds > 1 ? `Reconnecting in ${state.seconds} s` : "Reconnecting"];
-    case "ended":
-      return ["ended", "Terminal ended"];
-    case "connecting":
-      return ["connecting", "Connecting"];
-    default:
-      return ["none", "No terminal"];
   }
 }
 

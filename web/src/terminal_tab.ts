@@ -7,6 +7,7 @@ import { look } from "./look";
 import type { Control, Winsize } from "./protocol";
 import { exitReason } from "./reasons";
 import { Screen } from "./screen";
+import type { Look } from "./screen";
 import type { SessionApi } from "./session_api";
 import { Sizing } from "./sizing";
 
@@ -85,7 +86,8 @@ export class TerminalTab {
     this.connection.hurry();
   }
 
-  refit(): void {
+  wear(look: Look): void {
+    this.screen.wear(look);
     this.sizing.soon();
   }
 

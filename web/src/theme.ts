@@ -11,11 +11,7 @@ const listeners: ((theme: Theme) => void)[] = [];
 
 /** The theme in use. */
 export function theme(): Theme {
-  const chosen = recall(KEY);
-  if (chosen === "dark" || chosen === "light") {
-    return chosen;
-  }
-  return SYSTEM_LIGHT.matches ? "light" : "dark";
+  return chosen() ?? system();
 }
 
 /** Calls `changed` on each change of theme. */
@@ -32,15 +28,25 @@ export function startTheme(): void {
 
 function toggle(): void {
   const other: Theme = theme() === "dark" ? "light" : "dark";
-  const system: Theme = SYSTEM_LIGHT.matches ? "light" : "dark";
-  remember(KEY, other === system ? undefined : other);
+  remember(KEY, other === system() ? undefined : other);
   apply();
 }
 
+function chosen(): Theme | undefined {
+  const kept = recall(KEY);
+  return kept === "dark" || kept === "light" ? kept : undefined;
+}
+
+function system(): Theme {
+  return SYSTEM_LIGHT.matches ? "light" : "dark";
+}
+
+/** Only a choice is written on the page: the system's wish the style sheet follows by itself. */
 function apply(): void {
-  const now = theme();
-  document.documentElement.dataset.theme = now;
-  const other = now === "dark" ? "light" : "dark";
+  const choice = chosen();
+  const { dataset } = document.documentElement;
+  choice ? (dataset.theme = choice) : delete dataset.theme;
+  const other = theme() === "dark" ? "light" : "dark";
   parts("theme-toggle").forEach((button) => (button.textContent = `Use ${other} theme`));
-  listeners.forEach((changed) => changed(now));
+  listeners.forEach((changed) => changed(theme()));
 }
