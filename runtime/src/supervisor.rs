@@ -3,8 +3,27 @@
 //! Single-threaded and small: it forks a short-lived worker for whatever could block.
 
 pub mod client;
+mod clock;
 pub mod codec;
+mod connection;
+mod disk;
+mod ground;
+mod guardian;
+mod job;
+mod kept;
+mod layers;
+mod limits;
+mod log;
 pub mod name;
 pub mod node;
+mod oom_score;
+mod poller;
 pub mod protocol;
+mod role;
+mod service;
+mod session;
 pub mod socket;
+mod start;
+mod worker;
+
+pub use role::run;

@@ -18,4 +18,5 @@ pub mod pidfd;
 pub mod seccomp;
 pub mod signal;
 pub mod terminal;
+pub mod wait;
 pub mod xattr;

@@ -62,6 +62,11 @@ impl Group {
         self.unified().map(Folder::as_fd)
     }
 
+    /// Descriptors of all its folders.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.parts.iter().map(|part| part.folder.as_fd())
+    }
+
     /// Names of the groups below this one, in whatever hierarchy.
     pub(super) fn children(&self) -> Result<BTreeSet<String>, Error> {
         let mut names = BTreeSet::new();

@@ -1,5 +1,7 @@
 //! The node's part of the cgroup tree: found, prepared once, then instances are made and listed in it.
 
+use std::os::fd::BorrowedFd;
+
 use nix::libc::EBUSY;
 
 use super::devices::{DeviceNumber, Filter};
@@ -68,6 +70,11 @@ impl Tree {
     /// What the host cannot limit, one sentence each.
     pub fn degraded(&self) -> &[String] {
         &self.degraded
+    }
+
+    /// The folders it holds open: a worker that closes what it was not given keeps these.
+    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.parent.descriptors().chain(self.sessions.descriptors()).collect()
     }
 
     /// Moves one of our own processes to its leaf; 0 is the caller.

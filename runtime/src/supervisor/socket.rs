@@ -87,24 +87,7 @@ impl Socket {
     /// `WouldBlock` when none waits, `UnexpectedEof` when the peer has closed, `InvalidData` when the message was outside the
     /// bounds: it is thrown away then, its descriptors are closed, and the next one may be received.
     pub fn try_recv(&self) -> io::Result<Packet> {
-        let waiting = packet::next_length(self.as_fd())?;
-        let mut bytes = vec![0; waiting.min(MAX_MESSAGE_BYTES)];
-        let received = packet::receive(self.as_fd(), &mut bytes)?;
-        if received.length == 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "receive a message: the peer has closed",
-            ));
-        }
-        let cut = received.bytes_cut || received.descriptors_cut;
-        if cut || received.descriptors.len() > MAX_DESCRIPTORS {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "receive a message: outside the protocol's bounds",
-            ));
-        }
-        bytes.truncate(received.length);
-        Ok(Packet { bytes, descriptors: received.descriptors })
+        try_recv(self.as_fd())
     }
 
     /// User id of the peer when it connected, told by the kernel.
@@ -127,6 +110,40 @@ impl Socket {
     pub fn into_descriptor(self) -> OwnedFd {
         self.descriptor
     }
+}
+
+/// [`Socket::try_send`] on a borrowed descriptor.
+pub(crate) fn try_send(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    if bytes.is_empty() || bytes.len() > MAX_MESSAGE_BYTES || descriptors.len() > MAX_DESCRIPTORS {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "send a message: outside the protocol's bounds",
+        ));
+    }
+    packet::send(socket, bytes, descriptors)
+}
+
+/// [`Socket::try_recv`] on a borrowed descriptor.
+pub(crate) fn try_recv(socket: BorrowedFd<'_>) -> io::Result<Packet> {
+    let waiting = packet::next_length(socket)?;
+    let mut bytes = vec![0; waiting.min(MAX_MESSAGE_BYTES)];
+    let received = packet::receive(socket, &mut bytes)?;
+    if received.length == 0 {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "receive a message: the peer has closed"));
+    }
+    let cut = received.bytes_cut || received.descriptors_cut;
+    if cut || received.descriptors.len() > MAX_DESCRIPTORS {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "receive a message: outside the protocol's bounds",
+        ));
+    }
+    bytes.truncate(received.length);
+    Ok(Packet { bytes, descriptors: received.descriptors })
 }
 
 /// Binds a listening socket at `path`, where nothing may stand.

@@ -1,0 +1,134 @@
+//! What workers do, one kind of work a file. A job owns all it needs and waits as long as it must, within its time.
+
+mod clean;
+mod join;
+mod layer;
+mod machine;
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use super::ground::Ground;
+use super::name::{DiffId, ExecNumber, InstanceIndex, SessionNumber};
+use super::protocol::{Command, Machine, Refusal, RefusalKind, Winsize};
+use super::worker::Reporter;
+use super::{log, role};
+use crate::failure::StepError;
+
+/// Work for a worker. The descriptors that belong to it are given beside it.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// Make a session and all its instances.
+    StartSession { session: SessionNumber, machines: Vec<Machine> },
+    /// End an instance and start it again. Descriptors: \[user namespace, pidfd of pid 1 if `has_old`\].
+    Reboot { session: SessionNumber, machine: Machine, has_old: bool },
+    /// Open a terminal. Descriptors: \[pidfd of pid 1\].
+    OpenTerminal { seat: Seat, command: Command, size: Winsize },
+    /// Run a program. Descriptors: \[pidfd of pid 1\].
+    Exec { seat: Seat, exec: ExecNumber, command: Command },
+    /// Kill every process of an exec.
+    KillExec { session: SessionNumber, instance: InstanceIndex, exec: ExecNumber },
+    /// Kill what is left of a session, wait for it, remove its files and groups.
+    Clean { session: SessionNumber },
+    /// Unpack a layer. Descriptors: \[archive\].
+    UnpackLayer { layer: DiffId },
+    /// Remove an unpacked layer.
+    RemoveLayer { layer: DiffId },
+    /// Look which layers stand unpacked.
+    HaveLayers { layers: Vec<DiffId> },
+    /// Become `program`, which looks whether it could resume from a state. Descriptors: \[state\].
+    Check { program: PathBuf },
+}
+
+/// Where a program joins.
+#[derive(Debug, Clone)]
+pub(crate) struct Seat {
+    /// The session.
+    pub(crate) session: SessionNumber,
+    /// The instance as it was asked for, but for its layers.
+    pub(crate) machine: Machine,
+}
+
+impl Job {
+    /// How long it may take at most.
+    pub(crate) fn time(&self) -> Duration {
+        Duration::from_secs(match self {
+            Self::StartSession { .. } | Self::Reboot { .. } => 60,
+            Self::OpenTerminal { .. } | Self::Exec { .. } | Self::KillExec { .. } => 30,
+            Self::HaveLayers { .. } | Self::Check { .. } => 20,
+            Self::Clean { .. } => 120,
+            Self::UnpackLayer { .. } | Self::RemoveLayer { .. } => 900,
+        })
+    }
+
+    /// Does it.
+    pub(crate) fn run(
+        self,
+        ground: &Ground,
+        given: &[BorrowedFd<'_>],
+        reporter: &Reporter,
+    ) -> Result<(), Refusal> {
+        match self {
+            Self::StartSession { session, machines } => {
+                machine::start_session(ground, session, &machines, reporter)
+            }
+            Self::Reboot { session, machine, has_old } => {
+                let old = if has_old { given.get(1).copied() } else { None };
+                machine::reboot(ground, session, &machine, given_first(given)?, old, reporter)
+            }
+            Self::OpenTerminal { seat, command, size } => {
+                join::open_terminal(ground, &seat, &command, size, given_first(given)?, reporter)
+            }
+            Self::Exec { seat, exec, command } => {
+                join::exec(ground, &seat, exec, &command, given_first(given)?, reporter)
+            }
+            Self::KillExec { session, instance, exec } => join::kill_exec(ground, session, instance, exec),
+            Self::Clean { session } => clean::clean(ground, session),
+            Self::UnpackLayer { layer } => layer::unpack(ground, &layer, given_first(given)?),
+            Self::RemoveLayer { layer } => layer::remove(ground, &layer),
+            Self::HaveLayers { layers } => layer::look(ground, layers, reporter),
+            Self::Check { program } => check(&program, given_first(given)?),
+        }
+    }
+}
+
+fn given_first<'a>(given: &[BorrowedFd<'a>]) -> Result<BorrowedFd<'a>, Refusal> {
+    given.first().copied().ok_or_else(|| Refusal::failed("take the descriptors", Errno::EBADF))
+}
+
+/// Becomes the program: its exit code is the answer. Returns only when it cannot be started.
+fn check(program: &Path, state: BorrowedFd<'_>) -> Result<(), Refusal> {
+    let failed = |error: std::io::Error| refused("start the new program", &error);
+    let number = state.as_raw_fd().to_string();
+    nix::fcntl::fcntl(state, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))
+        .map_err(|errno| failed(errno.into()))?;
+    let Err(error) = role::exec(program, &[Path::new("--check"), Path::new(&number)]);
+    Err(failed(error))
+}
+
+impl Refusal {
+    /// The kernel refused a step.
+    pub(crate) fn failed(operation: &str, errno: Errno) -> Self {
+        let message = format!("{operation}: {}", errno.desc().to_lowercase());
+        Self { kind: RefusalKind::Failed, message, step: None }
+    }
+}
+
+/// The complete text goes to the log; what may be seen by the session's user names no path of the host.
+fn refused(operation: &str, error: &dyn std::fmt::Display) -> Refusal {
+    log::warn(format_args!("{operation}: {error}"));
+    Refusal { kind: RefusalKind::Failed, message: format!("{operation} failed"), step: None }
+}
+
+/// As [`refused`], for a step of the set-up.
+fn refused_step(operation: &str, error: &StepError) -> Refusal {
+    log::warn(format_args!("{operation}: {error}"));
+    let errno = Errno::from_raw(error.errno);
+    let message = format!("{operation}: {}: {}", error.step, errno.desc().to_lowercase());
+    let is_missing = error.step == "exec the program" && errno == Errno::ENOENT;
+    let kind = if is_missing { RefusalKind::Unknown } else { RefusalKind::Failed };
+    Refusal { kind, message, step: Some(error.step.clone()) }
+}

@@ -1,0 +1,157 @@
+//! What a request may ask for: every value checked against the node's ceiling, every list against its bound.
+
+use super::name::{InstanceIndex, SessionNumber};
+use super::node::NodeFile;
+use super::protocol::{Command, Limits, MAX_LAYERS, Machine, Refusal, RefusalKind, Winsize};
+
+/// Least memory of an instance, in bytes: below it not even the reaper and a shell start.
+const LEAST_MEMORY: u64 = 6 * 1024 * 1024;
+/// Least disk of an instance, in bytes: an empty file system takes some of it.
+const LEAST_DISK: u64 = 4 * 1024 * 1024;
+/// Least thousandths of a cpu: the kernel's shortest quota is 1 ms in 100 ms.
+const LEAST_CPU_MILLIS: u32 = 10;
+/// Least processes: the reaper, a shell, a program and one worker that joins.
+const LEAST_PIDS: u32 = 4;
+/// Arguments and variables of a command, each, at most.
+const MAX_STRINGS: usize = 1024;
+/// Rows and columns of a terminal, at most.
+const MAX_SIZE: u16 = 1000;
+
+fn invalid(message: impl Into<String>) -> Refusal {
+    Refusal { kind: RefusalKind::Invalid, message: message.into(), step: None }
+}
+
+/// Checks the machines of a session that is to be started.
+pub(crate) fn check_machines(
+    node: &NodeFile,
+    number: SessionNumber,
+    machines: &[Machine],
+) -> Result<(), Refusal> {
+    if number.get() > node.max_sessions {
+        return Err(invalid(format!(
+            "session {number}: the node's ranges of ids end at {}",
+            node.max_sessions
+        )));
+    }
+    if machines.is_empty() || machines.len() > usize::from(InstanceIndex::COUNT) {
+        return Err(invalid(format!(
+            "session {number}: it must have 1 to {} instances",
+            InstanceIndex::COUNT
+        )));
+    }
+    for (place, machine) in machines.iter().enumerate() {
+        if usize::from(machine.index.get()) != place {
+            return Err(invalid(format!(
+                "session {number}: instance {} stands at place {place}",
+                machine.index
+            )));
+        }
+        check_machine(&node.ceiling, machine)?;
+    }
+    Ok(())
+}
+
+fn check_machine(ceiling: &Limits, machine: &Machine) -> Result<(), Refusal> {
+    let layers = machine.layers.len();
+    if layers == 0 || layers > MAX_LAYERS {
+        return Err(invalid(format!(
+            "instance {}: {layers} layers: must be 1 to {MAX_LAYERS}",
+            machine.index
+        )));
+    }
+    check_limits(ceiling, &machine.limits)
+        .map_err(|rule| invalid(format!("instance {}: {rule}", machine.index)))
+}
+
+/// The first limit outside its bounds, said with its bound.
+fn check_limits(ceiling: &Limits, limits: &Limits) -> Result<(), String> {
+    let io = |limits: &Limits| limits.io_bytes_per_second.unwrap_or(u64::MAX);
+    let bounds = [
+        ("memory_bytes", LEAST_MEMORY, limits.memory_bytes, ceiling.memory_bytes),
+        ("swap_bytes", 0, limits.swap_bytes, ceiling.swap_bytes),
+        ("cpu_millis", LEAST_CPU_MILLIS.into(), limits.cpu_millis.into(), ceiling.cpu_millis.into()),
+        ("pids", LEAST_PIDS.into(), limits.pids.into(), ceiling.pids.into()),
+        ("disk_bytes", LEAST_DISK, limits.disk_bytes, ceiling.disk_bytes),
+        ("io_bytes_per_second", 1, io(limits), io(ceiling)),
+    ];
+    for (field, least, value, most) in bounds {
+        if value < least {
+            return Err(format!("{field} {value} is below the least, {least}"));
+        }
+        if value > most {
+            return Err(format!("{field} {value} is above the node's ceiling, {most}"));
+        }
+    }
+    Ok(())
+}
+
+/// Checks a program to be run. `may_be_login` allows an empty argv.
+pub(crate) fn check_command(command: &Command, may_be_login: bool) -> Result<(), Refusal> {
+    if command.argv.is_empty() && !may_be_login {
+        return Err(invalid("command: argv is empty"));
+    }
+    if command.argv.len() > MAX_STRINGS || command.env.len() > MAX_STRINGS {
+        return Err(invalid(format!("command: more than {MAX_STRINGS} arguments or variables")));
+    }
+    let names = command.env.iter().map(|(name, _)| name);
+    if names.clone().any(|name| name.is_empty() || name.contains('=')) {
+        return Err(invalid("command: the name of a variable is empty or has a `=`"));
+    }
+    let values = command.env.iter().map(|(_, value)| value);
+    let rest = command.argv.iter().chain(&command.cwd).chain(&command.user);
+    if names.chain(values).chain(rest).any(|text| text.contains('\0')) {
+        return Err(invalid("command: a text has a zero byte"));
+    }
+    Ok(())
+}
+
+/// Checks a terminal's size.
+pub(crate) fn check_size(size: Winsize) -> Result<(), Refusal> {
+    let good = |value: u16| (1..=MAX_SIZE).contains(&value);
+    if good(size.rows) && good(size.cols) {
+        return Ok(());
+    }
+    Err(invalid(format!("size {} x {}: rows and columns must be 1 to {MAX_SIZE}", size.rows, size.cols)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CEILING: Limits = Limits {
+        memory_bytes: 1 << 30,
+        swap_bytes: 0,
+        cpu_millis: 1000,
+        pids: 100,
+        disk_bytes: 1 << 30,
+        io_bytes_per_second: Some(1000),
+    };
+
+    #[test]
+    fn each_limit_has_its_ceiling() {
+        assert_eq!(check_limits(&CEILING, &CEILING), Ok(()));
+        let above = [
+            ("memory_bytes", Limits { memory_bytes: CEILING.memory_bytes + 1, ..CEILING }),
+            ("swap_bytes", Limits { swap_bytes: 1, ..CEILING }),
+            ("cpu_millis", Limits { cpu_millis: 1001, ..CEILING }),
+            ("pids", Limits { pids: 101, ..CEILING }),
+            ("disk_bytes", Limits { disk_bytes: u64::MAX, ..CEILING }),
+            ("io_bytes_per_second", Limits { io_bytes_per_second: None, ..CEILING }),
+        ];
+        for (field, limits) in above {
+            let rule = check_limits(&CEILING, &limits).unwrap_err();
+            assert!(rule.starts_with(field) && rule.contains("ceiling"), "{rule}");
+        }
+    }
+
+    #[test]
+    fn commands_with_zero_bytes_are_refused() {
+        let argv = |text: &str| Command { argv: vec![text.into()], ..Command::default() };
+        assert!(check_command(&argv("true"), false).is_ok());
+        assert!(check_command(&argv("a\0b"), false).is_err());
+        assert!(check_command(&Command::default(), false).is_err());
+        assert!(check_command(&Command::default(), true).is_ok());
+        let env = Command { env: vec![("A=B".into(), String::new())], ..argv("true") };
+        assert!(check_command(&env, false).is_err());
+    }
+}

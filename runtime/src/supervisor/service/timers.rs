@@ -1,0 +1,35 @@
+//! What is due at a moment: deadlines of sessions, phases of ends, late workers, a re-exec that must wait no longer.
+
+use std::time::Duration;
+
+use super::{LONGEST_WAIT, Supervisor};
+use crate::supervisor::clock::{self, Moment};
+use crate::supervisor::session::{Phase, Stage};
+
+impl Supervisor {
+    /// Does what is due.
+    pub(super) fn on_time(&mut self) {
+        self.end_expired();
+        self.kill_late_workers();
+        if self.reexec.is_none() {
+            self.continue_ends();
+        }
+    }
+
+    /// How long nothing will be due.
+    pub(super) fn longest_wait(&self) -> Duration {
+        let now = Moment::now();
+        let unix_now = clock::unix_ms();
+        let sessions = self.state.sessions.values().filter_map(|session| match &session.stage {
+            Stage::Running => Some(Duration::from_millis(session.deadline_unix_ms.saturating_sub(unix_now))),
+            Stage::Ending(ending) => match ending.phase {
+                Phase::HangUp { until } | Phase::Waiting { until } => Some(until.since(now)),
+                Phase::Cleaning => None,
+            },
+            Stage::Starting { .. } | Stage::Gone(_) => None,
+        });
+        let workers = self.workers.values().map(|worker| worker.until.since(now));
+        let reexec = self.reexec.iter().map(|reexec| reexec.until.since(now));
+        sessions.chain(workers).chain(reexec).fold(LONGEST_WAIT, Duration::min)
+    }
+}
