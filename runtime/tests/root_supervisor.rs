@@ -1,0 +1,122 @@
+//! The supervisor and its guardian with real containers on the running kernel. Needs root.
+
+#[path = "root_supervisor/node.rs"]
+mod node;
+
+use node::{Node, end, session, type_and_read, unix_ms, until, wait_for};
+use sandlot_runtime::supervisor::name::{InstanceIndex, TerminalNumber};
+use sandlot_runtime::supervisor::protocol::{EndReason, Event, ExitStatus, Reply, Request};
+
+#[test]
+fn a_session_lives_and_ends_without_a_trace() {
+    let node = Node::start();
+    let (mut client, welcome) = node.greeted();
+    let before = node.supervisor_descriptors(welcome.pid);
+    node.start_session(&mut client, 1, 2);
+    let (ptmx, _ring) = node.open_terminal(&mut client, 1, 1);
+    assert!(type_and_read(&ptmx, "echo $((40 + 2))-$(hostname)\n", "42-m1").contains("42-m1"));
+    nix::unistd::write(&ptmx, b"exit 3\n").unwrap();
+    let status = wait_for(&mut client, |event| match event {
+        Event::TerminalEnded { terminal: TerminalNumber(1), status, .. } => Some(*status),
+        _ => None,
+    });
+    assert_eq!(status, ExitStatus { code: Some(3), signal: None });
+    end(&mut client, 1);
+    assert_eq!(node.session_processes(), 0);
+    assert_eq!(node.supervisor_descriptors(welcome.pid), before);
+}
+
+#[test]
+fn an_exec_tells_output_and_exit_code() {
+    let node = Node::start();
+    let mut client = node.client();
+    node.start_session(&mut client, 1, 1);
+    let (output, status) = node.run(&mut client, 1, 1, &["sh", "-c", "echo out; exit 7"]);
+    assert_eq!((output.as_str(), status), ("out\n", ExitStatus { code: Some(7), signal: None }));
+    let (_, status) = node.run(&mut client, 1, 2, &["sh", "-c", "kill -40 $$"]);
+    assert_eq!(status, ExitStatus { code: None, signal: Some(40) });
+    let pipes = node.exec(&mut client, 1, 3, &["sh", "-c", "sleep 1000 & sleep 1000"]);
+    let kill =
+        Request::KillExec { session: session(1), exec: sandlot_runtime::supervisor::name::ExecNumber(3) };
+    assert_eq!(client.call(kill, &[]).unwrap().0, Reply::Done);
+    let status = wait_for(&mut client, |event| match event {
+        Event::ExecEnded { exec, status, .. } if exec.0 == 3 => Some(*status),
+        _ => None,
+    });
+    assert_eq!(status.signal, Some(9));
+    drop(pipes);
+}
+
+#[test]
+fn a_deadline_ends_a_session_without_serve() {
+    let node = Node::start();
+    let mut client = node.client();
+    client.call(node.start_request(1, 1, 300), &[]).unwrap();
+    let reason = wait_for(&mut client, |event| match event {
+        Event::SessionEnded { reason, .. } => Some(*reason),
+        _ => None,
+    });
+    assert_eq!(reason, EndReason::Expired);
+    let (reply, _) = client.call(Request::Sessions { after: None }, &[]).unwrap();
+    let Reply::Sessions { sessions, more: false } = reply else { panic!("{reply:?}") };
+    assert_eq!((sessions.len(), sessions[0].gone, sessions[0].ended), (1, true, Some(EndReason::Expired)));
+    assert!(sessions[0].deadline_unix_ms <= unix_ms());
+}
+
+#[test]
+fn a_reboot_keeps_the_files() {
+    let node = Node::start();
+    let mut client = node.client();
+    node.start_session(&mut client, 1, 1);
+    node.run(&mut client, 1, 1, &["sh", "-c", "echo kept > /root/file"]);
+    let (ptmx, _ring) = node.open_terminal(&mut client, 1, 1);
+    let reboot =
+        Request::RebootInstance { session: session(1), instance: InstanceIndex::try_from(0).unwrap() };
+    client.call(reboot, &[]).unwrap_or_else(|error| panic!("{error}\n{}", node.log()));
+    wait_for(&mut client, |event| matches!(event, Event::TerminalEnded { .. }).then_some(()));
+    drop(ptmx);
+    assert_eq!(node.run(&mut client, 1, 2, &["cat", "/root/file"]).0, "kept\n");
+}
+
+#[test]
+fn a_terminal_outlives_its_client() {
+    let node = Node::start();
+    let mut client = node.client();
+    node.start_session(&mut client, 1, 1);
+    let (ptmx, ring) = node.open_terminal(&mut client, 1, 1);
+    type_and_read(&ptmx, "X=here; echo set\n", "set\r\n");
+    drop((client, ptmx, ring));
+    let mut client = node.client();
+    let take = Request::TakeTerminal { session: session(1), terminal: TerminalNumber(1) };
+    let (reply, descriptors) = client.call(take, &[]).unwrap();
+    assert_eq!((reply, descriptors.len()), (Reply::Terminal, 2));
+    type_and_read(&descriptors[0], "echo still-$X\n", "still-here");
+    let hang_up = Request::HangUpTerminal { session: session(1), terminal: TerminalNumber(1) };
+    client.call(hang_up, &[]).unwrap();
+    let status = wait_for(&mut client, |event| match event {
+        Event::TerminalEnded { status, .. } => Some(*status),
+        _ => None,
+    });
+    assert_eq!(status.signal, Some(1));
+    let forget = Request::ForgetTerminal { session: session(1), terminal: TerminalNumber(1) };
+    assert_eq!(client.call(forget, &[]).unwrap().0, Reply::Done);
+}
+
+#[test]
+fn twenty_at_once_all_start() {
+    let node = Node::start();
+    let mut client = node.client();
+    let ids: Vec<u64> =
+        (1..=20).map(|n| client.send(node.start_request(n, 1, 600_000), &[]).unwrap()).collect();
+    let mut replies = std::collections::BTreeSet::new();
+    let end = std::time::Instant::now() + node::PATIENCE;
+    while replies.len() < ids.len() {
+        if let (sandlot_runtime::supervisor::protocol::FromSupervisor::Reply { id, result }, _) =
+            client.receive(end).unwrap()
+        {
+            assert_eq!(result.unwrap(), Reply::Done);
+            replies.insert(id);
+        }
+    }
+    until("every pid 1 runs", || node.session_processes() == 20);
+}
