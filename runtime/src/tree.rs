@@ -134,9 +134,9 @@ mod tests {
         let top = OwnedFd::from(File::open(scratch.path()).unwrap());
         let mut at = top.try_clone().unwrap();
         // Deeper than a path may be long, and than descriptors may be open.
-        for depth in 0..6000 {
+        for depth in 0..3000 {
             mkdirat(&at, "d", Mode::from_bits_truncate(0o700)).unwrap();
-            if depth % 1000 == 0 {
+            if depth % 500 == 0 {
                 mkdirat(&at, ".removed-1", Mode::from_bits_truncate(0o700)).unwrap();
                 symlink_and_file(&at);
             }

@@ -16,3 +16,14 @@ pub fn set(file: BorrowedFd<'_>, name: &CStr, value: &[u8]) -> Result<()> {
         unsafe { libc::fsetxattr(file.as_raw_fd(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
     Errno::result(result).map(drop)
 }
+
+/// Reads an attribute of an open file, up to the length of `into`; returns its length.
+///
+/// # Errors
+/// What `fgetxattr` gives; `ENODATA` when the file has no such attribute.
+pub fn get(file: BorrowedFd<'_>, name: &CStr, into: &mut [u8]) -> Result<usize> {
+    // SAFETY: `name` is a live C string, and the pointer and the length are those of one live, exclusive slice.
+    let result =
+        unsafe { libc::fgetxattr(file.as_raw_fd(), name.as_ptr(), into.as_mut_ptr().cast(), into.len()) };
+    Errno::result(result).map(|length| length.unsigned_abs())
+}
