@@ -120,7 +120,8 @@ test("a long paste arrives whole", () =>
   withPages(browser, { permissions: ["clipboard-read", "clipboard-write"] }, async (open) => {
     const page = await startSession(open, node.url);
     const lines = Array.from({ length: 4000 }, (_, at) => `line ${at} of what is pasted`);
-    await enter(page, "stty -echo; cat > /tmp/pasted; stty echo; cksum < /tmp/pasted");
+    await enter(page, "stty -echo; echo rea''dy; cat > /tmp/pasted; stty echo; cksum < /tmp/pasted");
+    await screenHas(page, /^ready$/m);
     await page.evaluate((text) => navigator.clipboard.writeText(text), `${lines.join("\n")}\n`);
     await page.keyboard.press("Control+Shift+V");
     await page.keyboard.press("Control+D");
@@ -142,7 +143,7 @@ test("several terminals in tabs, chosen by arrow keys and closed", () =>
     assert.equal((await terminals(page)).length, 2);
     await page.reload();
     await eventually(async () => (await terminals(page)).length === 2, "both are there again");
-    await page.getByRole("button", { name: /^Close .*2/ }).click();
+    await page.locator("[data-tab-close]").nth(1).click();
     await eventually(async () => (await terminals(page)).length === 1, "one is closed");
     await screenHas(page, /^first$/m);
   }));

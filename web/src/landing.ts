@@ -31,6 +31,9 @@ class LandingPage {
     this.wanted = name;
     if (card.dataset.state === "ready") {
       void this.go(name);
+    } else if (card.dataset.state === "missing") {
+      this.wanted = undefined;
+      announce("The image of this playground is not here. The operator of this service can make it.", true);
     } else {
       announce("Its image is being made. It starts by itself as soon as that is done.", true);
       this.show();

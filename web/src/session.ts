@@ -109,6 +109,7 @@ class SessionPage implements Page {
     onPress(part("extend"), doing(() => this.extend()));
     onPress(part("close-session"), () => part<HTMLDialogElement>("confirm-close").showModal());
     onPress(part("close-for-good"), doing(() => this.close()));
+    onPress(part("close-terminal"), () => void this.terminals.closeActive());
     onPress(part("open-search"), this.actions.search);
     onPress(part("open-help"), this.actions.help);
     onPress(part("copy-address"), () => void copy(location.origin + location.pathname));

@@ -1,4 +1,7 @@
-/** The row of tabs: one for each terminal, worked by mouse or by arrow keys, as the ARIA tabs pattern says. */
+/**
+ * The row of tabs: one for each terminal, worked by mouse or by arrow keys, as the ARIA tabs pattern says. The cross on a
+ * tab is for pointers; Delete on the tab and the menu do the same.
+ */
 
 import { onPress, part, stamp } from "./dom";
 import type { TerminalTab } from "./terminal_tab";
@@ -62,7 +65,6 @@ export class Tabs {
     if (entry) {
       entry.button.textContent = tab.title;
       entry.button.title = tab.title;
-      part("tab-close", entry.entry).setAttribute("aria-label", `Close ${tab.title}`);
       entry.entry.classList.toggle("is-over", tab.state.kind === "ended");
     }
   }

@@ -59,6 +59,12 @@ export class Terminals {
     }
   }
 
+  /** Closes the chosen terminal, for good. */
+  async closeActive(): Promise<void> {
+    const { active } = this.tabs;
+    await (active && this.close(active));
+  }
+
   /** Moves the focus between the chosen terminal and its tab. */
   switchFocus(): void {
     const inTerminal = this.place.contains(document.activeElement);
