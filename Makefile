@@ -19,7 +19,7 @@ prerequisites:
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	npm --prefix web ci --no-audit --no-fund
 
-WEB_SOURCES := $(shell find web/src web/css -type f 2>/dev/null)
+WEB_SOURCES := $(shell find web/src web/css web/icons -type f 2>/dev/null)
 web/dist/app.js: web/node_modules/.package-lock.json $(WEB_SOURCES) $(wildcard web/*.mjs web/tsconfig.json)
 	npm --prefix web run build
 

@@ -159,6 +159,19 @@ test("exit ends that terminal only, and Enter opens another", () =>
     assert.equal(await run(page, "echo ag''ain"), "again");
   }));
 
+test("a phone has the keys that its keyboard lacks", () =>
+  withPages(browser, { viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true }, async (open) => {
+    const page = await startSession(open, node.url);
+    await enter(page, "echo wait''ing; cat");
+    await screenHas(page, /^waiting$/m);
+    await page.getByRole("button", { name: "Ctrl" }).tap();
+    await page.keyboard.type("c");
+    await prompt(page);
+    await page.getByRole("button", { name: "Up" }).tap();
+    await screenHas(page, /[#$] echo wait''ing; cat$/);
+    assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 390);
+  }));
+
 test("screen reader mode gives the text to assistive software", () =>
   withPages(browser, {}, async (open) => {
     const page = await startSession(open, node.url);

@@ -40,8 +40,8 @@ export class Screen {
   /** Only the driver's terminal answers queries. Set by the connection's messages. */
   private mayAnswer = true;
 
-  /** `typed` gets what is to be sent as input. */
-  constructor(host: HTMLElement, look: Look, typed: (bytes: Uint8Array) => void) {
+  /** `keys` may change what was typed; `typed` gets what is to be sent as input. */
+  constructor(host: HTMLElement, look: Look, keys: (data: string) => string, typed: (bytes: Uint8Array) => void) {
     this.terminal = new Terminal({
       allowProposedApi: true,
       cursorBlink: true,
@@ -55,7 +55,7 @@ export class Screen {
     });
     this.loadAddons();
     silenceAnswers(this.terminal, () => this.isSilent());
-    this.terminal.onData((data) => this.hasData(data) && typed(ENCODER.encode(data)));
+    this.terminal.onData((data) => this.hasData(data) && typed(ENCODER.encode(keys(data))));
     this.terminal.onBinary((data) => typed(Uint8Array.from(data, (char) => char.charCodeAt(0))));
     this.terminal.open(host);
   }

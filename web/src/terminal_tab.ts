@@ -15,6 +15,8 @@ const CARRIAGE_RETURN = 13;
 
 /** What the page wants to know of its terminals. */
 export interface Listener {
+  /** May change what was typed before it is sent. */
+  keys(data: string): string;
   stateChanged(tab: TerminalTab): void;
   titleChanged(tab: TerminalTab): void;
   control(control: Control): void;
@@ -43,7 +45,7 @@ export class TerminalTab {
   ) {
     host.append(this.panel);
     const place = part("screen", this.panel);
-    this.screen = new Screen(place, look(), (bytes) => this.typed(bytes));
+    this.screen = new Screen(place, look(), (data) => listener.keys(data), (bytes) => this.typed(bytes));
     this.connection = new Connection(() => this.ticket(), {
       output: (bytes, end) => this.output(bytes, end),
       snapshot: (bytes, end) => this.screen.restart(bytes, end, () => this.connection.drawn(end)),

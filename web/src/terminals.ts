@@ -10,6 +10,7 @@ import { showState } from "./state_chip";
 import { Tabs } from "./tabs";
 import { TerminalTab } from "./terminal_tab";
 import type { Listener } from "./terminal_tab";
+import { TouchKeys } from "./touch_keys";
 
 /** What the session page does for its terminals. */
 export interface Page {
@@ -30,6 +31,7 @@ const ENDED_NOTES: Partial<Record<Ending, string>> = {
 export class Terminals {
   readonly tabs: Tabs;
   private readonly place = part("terminals");
+  private readonly touchKeys = new TouchKeys(() => this.tabs.active?.screen);
 
   constructor(
     private readonly api: SessionApi,
@@ -85,6 +87,7 @@ export class Terminals {
 
   private listener(): Listener {
     return {
+      keys: (data) => this.touchKeys.apply(data),
       stateChanged: (tab) => tab === this.tabs.active && this.show(tab),
       titleChanged: (tab) => this.show(tab),
       control: (control) => this.page.control(control),
