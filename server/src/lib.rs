@@ -1,2 +1,22 @@
 //! Sandlot's web server.
 #![forbid(unsafe_code)]
+
+pub mod app;
+pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod error;
+pub mod http;
+pub mod id;
+pub mod image;
+pub mod instance;
+pub mod metrics;
+mod readiness;
+pub mod serve;
+pub mod session;
+pub mod shutdown;
+pub mod supervisor;
+pub mod terminal;
+pub mod ws;

@@ -1,4 +1,6 @@
 //! The `sandlot` command.
 #![forbid(unsafe_code)]
 
-fn main() {}
+fn main() -> anyhow::Result<()> {
+    sandlot_server::cli::run()
+}

@@ -1,0 +1,6 @@
+//! Proofs of access. The only place that makes an [`access::Owner`].
+
+pub mod access;
+pub mod origin;
+pub mod ticket;
+pub mod token;

@@ -1,0 +1,84 @@
+//! The limit of every input and every store in memory, each with its reason. Constants: an operator sets policy
+//! (how many sessions, how long), never these.
+
+use std::time::Duration;
+
+/// Body of a request: the largest is an exec with its stdin.
+pub const BODY_BYTES: usize = 256 * 1024;
+/// Whole handling of a request other than an exec or a websocket; a start or an end takes at most some seconds.
+pub const REQUEST_TIME: Duration = Duration::from_secs(30);
+/// Connections that have not sent their request head by then are closed.
+pub const HEAD_TIME: Duration = Duration::from_secs(15);
+
+/// Frame from a viewer: a paste goes in pieces of at most 64 KiB; more is a defect or an attack.
+pub const FRAME_BYTES: usize = 128 * 1024;
+/// Read buffer of a websocket; the default of 128 KiB would be most of an idle terminal's memory.
+pub const WS_READ_BUFFER_BYTES: usize = 4 * 1024;
+/// Messages of a websocket that wait for the network: one output frame and some control.
+pub const WS_WRITE_BUFFER_BYTES: usize = 1024 * 1024;
+/// Output that a viewer may be sent before it acknowledges: fills a 10 Mbit/s line with 100 ms delay.
+pub const VIEWER_WINDOW_BYTES: u64 = 128 * 1024;
+/// The driver holds the PTY back at most so long without an acknowledgement.
+pub const DRIVER_STALL: Duration = Duration::from_secs(10);
+/// Output gathered in one turn, and in one frame: a flood pays few system calls, others wait little.
+pub const OUTPUT_TURN_BYTES: usize = 64 * 1024;
+/// Input that waits for a program which does not read: a large paste fits, a stalled program costs no more.
+pub const INPUT_QUEUE_BYTES: usize = 1024 * 1024;
+/// Resizes closer together than this become one: a dragged window edge sends dozens a second.
+pub const RESIZE_QUIET: Duration = Duration::from_millis(50);
+/// A viewer that answers no ping for two of these is gone.
+pub const PING_EVERY: Duration = Duration::from_secs(20);
+/// Rows or columns of a terminal; also the supervisor's own bound.
+pub const WINSIZE_MAX: u16 = 1000;
+/// Control text from a viewer.
+pub const CONTROL_BYTES: usize = 4 * 1024;
+
+/// Viewers of one terminal: a class watching, not the whole internet.
+pub const VIEWERS_PER_TERMINAL: usize = 64;
+/// Terminals that are alive in one session: tabs of a person; below the supervisor's bound on processes.
+pub const TERMINALS_PER_SESSION: usize = 24;
+/// Ended terminals whose output stays readable, per session: for a viewer that reconnects just too late.
+pub const ENDED_TERMINALS_KEPT: usize = 4;
+/// Execs at once in one session; with the terminals below the supervisor's bound of 64.
+pub const EXECS_PER_SESSION: usize = 16;
+
+/// Life of a ticket: from the answer that carries it to the upgrade.
+pub const TICKET_LIFE: Duration = Duration::from_secs(30);
+/// Tickets that wait for their use, on the whole node: 40 bytes each.
+pub const TICKETS: usize = 100_000;
+
+/// Items of an exec's argv: far below the kernel's bound, far above a person's need.
+pub const EXEC_ARGUMENTS: usize = 256;
+/// Variables of an exec's environment.
+pub const EXEC_VARIABLES: usize = 128;
+/// All arguments, variables and paths of an exec together: with its JSON escapes they must fit in one message to the
+/// supervisor (128 KiB).
+pub const EXEC_COMMAND_BYTES: usize = 16 * 1024;
+/// Input of an exec.
+pub const EXEC_STDIN_BYTES: usize = 128 * 1024;
+/// Output kept of an exec, each of stdout and stderr; what is beyond is read and dropped, and the answer says so.
+pub const EXEC_OUTPUT_BYTES: usize = 256 * 1024;
+/// An exec without `timeout_ms`.
+pub const EXEC_TIME_DEFAULT: Duration = Duration::from_secs(30);
+/// The longest `timeout_ms`: the answer is one HTTP response, and proxies give up around here.
+pub const EXEC_TIME_MAX: Duration = Duration::from_secs(300);
+/// Output that is still in the pipes when the program has ended is awaited so long; a child left behind may hold them.
+pub const EXEC_DRAIN_TIME: Duration = Duration::from_millis(500);
+
+/// Client addresses remembered for the rate of starts: 100 bytes each.
+pub const START_ADDRESSES: usize = 50_000;
+
+/// Free bytes of the state directory's file system below which no session starts: the database, its log and the
+/// instances that already run need room.
+pub const DISK_RESERVE_BYTES: u64 = 256 * 1024 * 1024;
+/// Rows of ended sessions are kept so long, for their end page.
+pub const ENDED_ROWS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Size of `sandlot.toml`.
+pub const CONFIG_FILE_BYTES: u64 = 1024 * 1024;
+/// Playgrounds in it: the landing page shows them all.
+pub const PLAYGROUNDS: usize = 100;
+/// Websocket message that is read at all; above [`FRAME_BYTES`] it is refused by name.
+pub const WS_MESSAGE_BYTES: usize = 512 * 1024;
+/// A peer that was told to close has so long to answer.
+pub const CLOSE_TIME: Duration = Duration::from_secs(2);

@@ -1,0 +1,180 @@
+//! Playgrounds: an operator's templates of sessions, from `sandlot.toml` or built in.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sandlot_runtime::supervisor::protocol::{Limits, Login};
+use serde::Deserialize;
+
+use crate::config::{ConfigError, size};
+use crate::id::PlaygroundName;
+
+/// What a session is made from.
+#[derive(Debug, Clone)]
+pub struct Playground {
+    /// Its name in the API and in `/?playground=`.
+    pub name: PlaygroundName,
+    /// One or two words for the page.
+    pub title: String,
+    /// One sentence for the page.
+    pub description: String,
+    /// Name of an image in the content store.
+    pub image: String,
+    /// Machines of a session.
+    pub instances: u8,
+    /// Limits of each of them.
+    pub limits: Limits,
+    /// Time to live of a session.
+    pub ttl: Duration,
+    /// Each `extend` gives another `ttl` from then on, up to this in all.
+    pub max_ttl: Duration,
+    /// Who a terminal starts as.
+    pub login: Login,
+    /// Sets no_new_privs, which disables sudo.
+    pub no_new_privileges: bool,
+    /// Allows new user namespaces inside.
+    pub user_namespaces: bool,
+}
+
+/// A `[playgrounds.NAME]` table. Whatever is left out has the default of the built-in ones.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PlaygroundTable {
+    title: Option<String>,
+    description: Option<String>,
+    image: Option<String>,
+    instances: Option<u8>,
+    memory: Option<String>,
+    swap: Option<String>,
+    cpus: Option<f64>,
+    pids: Option<u32>,
+    disk: Option<String>,
+    io: Option<String>,
+    ttl: Option<String>,
+    max_ttl: Option<String>,
+    egress: Option<String>,
+    user: Option<String>,
+    no_new_privileges: Option<bool>,
+    user_namespaces: Option<bool>,
+}
+
+const MIB: u64 = 1024 * 1024;
+
+/// The playgrounds that exist without a configuration: `tiny` and `workbench`.
+pub(crate) fn built_in() -> Result<BTreeMap<PlaygroundName, Playground>, ConfigError> {
+    let tiny = PlaygroundTable {
+        title: Some("Tiny".into()),
+        description: Some("BusyBox on its own: starts at once, and small enough to read whole.".into()),
+        memory: Some("128 MiB".into()),
+        disk: Some("256 MiB".into()),
+        pids: Some(128),
+        cpus: Some(1.0),
+        ..PlaygroundTable::default()
+    };
+    let workbench = PlaygroundTable {
+        title: Some("Workbench".into()),
+        description: Some("Debian with bash, git, python3, vim, curl, jq and sudo.".into()),
+        ..PlaygroundTable::default()
+    };
+    [("tiny", tiny), ("workbench", workbench)].into_iter().map(|(name, table)| named(name, &table)).collect()
+}
+
+/// One playground from its table.
+pub(crate) fn named(
+    name: &str,
+    table: &PlaygroundTable,
+) -> Result<(PlaygroundName, Playground), ConfigError> {
+    let parsed: PlaygroundName = name
+        .parse()
+        .map_err(|_| ConfigError::value("playgrounds", name, "must be 1 to 32 of a-z, 0-9 and -"))?;
+    let playground = table.resolve(parsed.clone())?;
+    Ok((parsed, playground))
+}
+
+impl PlaygroundTable {
+    fn resolve(&self, name: PlaygroundName) -> Result<Playground, ConfigError> {
+        self.refuse_egress(&name)?;
+        let ttl = size::duration("ttl", self.ttl.as_deref().unwrap_or("1h"))?;
+        let max_ttl = self.max_ttl.as_deref().map_or(Ok(ttl * 4), |text| size::duration("max_ttl", text))?;
+        let instances = self.instances.unwrap_or(1);
+        if !(1..=16).contains(&instances) {
+            return Err(ConfigError::value("instances", &instances.to_string(), "must be 1 to 16"));
+        }
+        Ok(Playground {
+            title: self.title.clone().unwrap_or_else(|| name.to_string()),
+            description: self.description.clone().unwrap_or_default(),
+            image: self.image.clone().unwrap_or_else(|| name.to_string()),
+            instances,
+            limits: self.limits()?,
+            ttl,
+            max_ttl: max_ttl.max(ttl),
+            login: login(self.user.as_deref())?,
+            no_new_privileges: self.no_new_privileges.unwrap_or(false),
+            user_namespaces: self.user_namespaces.unwrap_or(false),
+            name,
+        })
+    }
+
+    fn limits(&self) -> Result<Limits, ConfigError> {
+        let bytes = |key, text: Option<&str>, default: u64| text.map_or(Ok(default), |t| size::bytes(key, t));
+        Ok(Limits {
+            memory_bytes: bytes("memory", self.memory.as_deref(), 512 * MIB)?,
+            swap_bytes: bytes("swap", self.swap.as_deref(), 0)?,
+            cpu_millis: cpu_millis(self.cpus.unwrap_or(1.0))?,
+            pids: self.pids.unwrap_or(512).max(8),
+            disk_bytes: bytes("disk", self.disk.as_deref(), 1024 * MIB)?,
+            io_bytes_per_second: self.io.as_deref().map(|t| size::bytes("io", t)).transpose()?,
+        })
+    }
+
+    /// Networks do not exist yet: anything but "none" would promise what the node does not hold.
+    fn refuse_egress(&self, name: &PlaygroundName) -> Result<(), ConfigError> {
+        match self.egress.as_deref() {
+            None | Some("none") => Ok(()),
+            Some(other) => Err(ConfigError::value(
+                &format!("playgrounds.{name}.egress"),
+                other,
+                "only \"none\" exists in this version: sessions have no network beyond themselves",
+            )),
+        }
+    }
+}
+
+fn login(user: Option<&str>) -> Result<Login, ConfigError> {
+    match user {
+        None | Some("root") => Ok(Login::Root),
+        Some("learner") => Ok(Login::Learner),
+        Some(other) => Err(ConfigError::value("user", other, "must be root or learner")),
+    }
+}
+
+fn cpu_millis(cpus: f64) -> Result<u32, ConfigError> {
+    if !(0.01..=1024.0).contains(&cpus) {
+        return Err(ConfigError::value("cpus", &cpus.to_string(), "must be 0.01 to 1024"));
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "10 to 1,024,000 after the check"
+    )]
+    Ok((cpus * 1000.0).round() as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_ones_resolve() {
+        let all = built_in().unwrap();
+        let tiny = &all[&"tiny".parse().unwrap()];
+        assert_eq!((tiny.limits.memory_bytes, tiny.instances), (128 * MIB, 1));
+    }
+
+    #[test]
+    fn other_egress_is_refused_by_name() {
+        let table = PlaygroundTable { egress: Some("internet".into()), ..PlaygroundTable::default() };
+        let error = named("lab", &table).unwrap_err().to_string();
+        assert!(error.contains("playgrounds.lab.egress") && error.contains("internet"), "{error}");
+    }
+}

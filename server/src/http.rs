@@ -1,0 +1,20 @@
+//! The site and its API.
+
+pub mod assets;
+pub mod body;
+pub mod client;
+pub mod cookie;
+pub mod execs;
+pub mod health;
+pub mod openapi;
+pub mod owner;
+pub mod pages;
+pub mod playgrounds;
+pub mod problem;
+pub mod router;
+pub mod security;
+pub mod sessions;
+pub mod terminals;
+pub mod trace;
+
+pub use router::router;

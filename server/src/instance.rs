@@ -1,0 +1,257 @@
+//! Instances of sessions on whatever backend runs them: the node's supervisor, or plain local processes.
+//!
+//! The one place where the two differ. Both speak in the supervisor's own words (numbers, limits, commands, events).
+
+pub mod container;
+pub mod exec;
+pub mod local;
+
+use std::os::fd::OwnedFd;
+
+use sandlot_runtime::ring::Ring;
+use sandlot_runtime::supervisor::name::{ExecNumber, InstanceIndex, SessionNumber, TerminalNumber};
+use sandlot_runtime::supervisor::protocol::{
+    Command, EndReason, Machine, RefusalKind, Request, SessionState, Winsize,
+};
+
+use self::container::Containers;
+use self::local::Local;
+use crate::clock::UnixMillis;
+use crate::error::{Error, ErrorKind, Result};
+use crate::supervisor::CallError;
+
+/// What runs the instances.
+#[derive(Debug, Clone)]
+pub enum Backend {
+    /// Containers.
+    Container(Containers),
+    /// Plain processes.
+    Local(Local),
+}
+
+/// Descriptors of an open terminal.
+#[derive(Debug)]
+pub struct TerminalEnds {
+    /// The ptmx.
+    pub ptmx: OwnedFd,
+    /// The output ring.
+    pub ring: Ring,
+}
+
+/// Descriptors of a running exec.
+#[derive(Debug)]
+pub struct ExecEnds {
+    /// Write end.
+    pub stdin: OwnedFd,
+    /// Read end.
+    pub stdout: OwnedFd,
+    /// Read end.
+    pub stderr: OwnedFd,
+}
+
+/// A terminal to open.
+#[derive(Debug, Clone)]
+pub struct NewTerminal {
+    /// Where.
+    pub instance: InstanceIndex,
+    /// A number not used before in the session.
+    pub terminal: TerminalNumber,
+    /// What runs in it; an empty argv is the login shell.
+    pub command: Command,
+    /// Size before the program starts.
+    pub size: Winsize,
+}
+
+impl Backend {
+    /// Starts all instances of a session.
+    ///
+    /// # Errors
+    /// When the backend refuses or is away; nothing is left then.
+    pub async fn start(
+        &self,
+        session: SessionNumber,
+        deadline: UnixMillis,
+        machines: Vec<Machine>,
+    ) -> Result<()> {
+        match self {
+            Self::Container(containers) => containers.start(session, deadline, machines).await,
+            Self::Local(local) => local.start(session, &machines),
+        }
+    }
+
+    /// Ends a session; nothing of it is left afterwards. May be repeated.
+    ///
+    /// # Errors
+    /// When the backend is away.
+    pub async fn end(&self, session: SessionNumber, reason: EndReason) -> Result<()> {
+        match self {
+            Self::Container(containers) => containers.done(Request::EndSession { session, reason }).await,
+            Self::Local(local) => local.end(session).await,
+        }
+    }
+
+    /// The end of a session is recorded.
+    ///
+    /// # Errors
+    /// When the backend is away.
+    pub async fn forget(&self, session: SessionNumber) -> Result<()> {
+        match self {
+            Self::Container(containers) => containers.done(Request::ForgetSession { session }).await,
+            Self::Local(local) => {
+                local.forget(session);
+                Ok(())
+            }
+        }
+    }
+
+    /// Moves the time at which the backend ends the session by itself.
+    ///
+    /// # Errors
+    /// When the backend refuses or is away.
+    pub async fn set_deadline(&self, session: SessionNumber, deadline: UnixMillis) -> Result<()> {
+        match self {
+            Self::Container(containers) => {
+                containers.done(Request::SetDeadline { session, deadline_unix_ms: deadline.0 }).await
+            }
+            Self::Local(_) => Ok(()),
+        }
+    }
+
+    /// Ends an instance's processes and starts it again over the same files.
+    ///
+    /// # Errors
+    /// When the backend refuses or is away.
+    pub async fn reboot(&self, session: SessionNumber, instance: InstanceIndex) -> Result<()> {
+        match self {
+            Self::Container(containers) => {
+                containers.done(Request::RebootInstance { session, instance }).await
+            }
+            Self::Local(local) => local.reboot(session, instance),
+        }
+    }
+
+    /// Opens a terminal.
+    ///
+    /// # Errors
+    /// When the backend refuses or is away.
+    pub async fn open_terminal(&self, session: SessionNumber, new: NewTerminal) -> Result<TerminalEnds> {
+        match self {
+            Self::Container(containers) => containers.open_terminal(session, new).await,
+            Self::Local(local) => local.open_terminal(session, &new),
+        }
+    }
+
+    /// Descriptors of a terminal that an earlier serve opened.
+    ///
+    /// # Errors
+    /// When the backend refuses or is away.
+    pub async fn take_terminal(
+        &self,
+        session: SessionNumber,
+        terminal: TerminalNumber,
+    ) -> Result<TerminalEnds> {
+        match self {
+            Self::Container(containers) => {
+                containers.terminal_ends(Request::TakeTerminal { session, terminal }).await
+            }
+            Self::Local(_) => Err(Error::not_found("terminal")),
+        }
+    }
+
+    /// Closes a terminal; its end is still told as an event.
+    ///
+    /// # Errors
+    /// When the backend refuses or is away.
+    pub async fn hang_up(&self, session: SessionNumber, terminal: TerminalNumber) -> Result<()> {
+        match self {
+            Self::Container(containers) => {
+                containers.done(Request::HangUpTerminal { session, terminal }).await
+            }
+            Self::Local(local) => local.hang_up(session, terminal),
+        }
+    }
+
+    /// The end of a terminal is recorded.
+    ///
+    /// # Errors
+    /// When the backend is away.
+    pub async fn forget_terminal(&self, session: SessionNumber, terminal: TerminalNumber) -> Result<()> {
+        match self {
+            Self::Container(containers) => {
+                containers.done(Request::ForgetTerminal { session, terminal }).await
+            }
+            Self::Local(_) => Ok(()),
+        }
+    }
+
+    /// Runs a program.
+    ///
+    /// # Errors
+    /// When the backend refuses or is away.
+    pub async fn exec(
+        &self,
+        session: SessionNumber,
+        instance: InstanceIndex,
+        exec: ExecNumber,
+        command: Command,
+    ) -> Result<ExecEnds> {
+        match self {
+            Self::Container(containers) => containers.exec(session, instance, exec, command).await,
+            Self::Local(local) => local.exec(session, instance, exec, &command),
+        }
+    }
+
+    /// Kills every process of an exec; its end is still told as an event.
+    ///
+    /// # Errors
+    /// When the backend refuses or is away.
+    pub async fn kill_exec(&self, session: SessionNumber, exec: ExecNumber) -> Result<()> {
+        match self {
+            Self::Container(containers) => containers.done(Request::KillExec { session, exec }).await,
+            Self::Local(local) => {
+                local.kill_exec(session, exec);
+                Ok(())
+            }
+        }
+    }
+
+    /// Every session that the backend holds.
+    ///
+    /// # Errors
+    /// When the backend is away.
+    pub async fn sessions(&self) -> Result<Vec<SessionState>> {
+        match self {
+            Self::Container(containers) => containers.sessions().await,
+            Self::Local(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Why nothing can be started now; `None` when it can.
+    pub fn away(&self) -> Option<String> {
+        match self {
+            Self::Container(containers) => containers.away(),
+            Self::Local(_) => None,
+        }
+    }
+}
+
+impl From<CallError> for Error {
+    fn from(error: CallError) -> Self {
+        let CallError::Refused(refusal) = &error else {
+            let sentence = "The node's supervisor is away; it comes back by itself. Try again in a moment.";
+            return Self::new(ErrorKind::Unavailable, sentence)
+                .retry_after(std::time::Duration::from_secs(1))
+                .with_cause(error);
+        };
+        let kind = match refusal.kind {
+            RefusalKind::Invalid => ErrorKind::Invalid,
+            RefusalKind::Unknown => ErrorKind::NotFound,
+            RefusalKind::Exists | RefusalKind::Busy => ErrorKind::Conflict,
+            RefusalKind::Full => ErrorKind::Full,
+            RefusalKind::Denied => ErrorKind::Internal,
+            RefusalKind::Failed => ErrorKind::StartFailed,
+        };
+        let sentence = format!("The node refused: {}.", refusal.message);
+        Self::new(kind, sentence).with_cause(error)
+    }
+}

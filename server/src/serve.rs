@@ -1,0 +1,121 @@
+//! The life of serve: what is made at the start, in which order it ends.
+//!
+//! Everything that needs root happens before this, in one thread; here is only tokio.
+
+pub mod local;
+pub mod node;
+
+use std::net::TcpListener as StdListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::routing::get;
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::config::options::BackendKind;
+use crate::db::Database;
+use crate::image::Images;
+use crate::instance::Backend;
+use crate::instance::container::Containers;
+use crate::instance::local::Local;
+use crate::metrics::Metrics;
+use crate::session::{Parts, Sessions};
+use crate::shutdown::Shutdown;
+use crate::supervisor::{Link, News};
+use crate::{http, ws};
+
+/// News that wait for their handling; it never waits for the supervisor, so this is far more than ever stands here.
+const NEWS: usize = 4096;
+/// Requests that are under way when serve is told to end have so long.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
+/// The first agreement with the supervisor is awaited so long before the line on stdout.
+const FIRST_AGREEMENT: Duration = Duration::from_secs(20);
+
+/// Serves until SIGTERM, SIGINT, or the caller begins the shutdown.
+///
+/// # Errors
+/// When something that serve stands on cannot be made.
+pub async fn run(config: Config, listener: StdListener, shutdown: Shutdown) -> anyhow::Result<()> {
+    let config = Arc::new(config);
+    let (sessions, news) = assemble(&config, &shutdown).await?;
+    shutdown.spawn(sessions.clone().watch_events(news));
+    shutdown.spawn(sessions.clone().watch_expiry());
+    if config.backend == BackendKind::Local {
+        sessions.reconcile().await;
+    }
+    sessions.wait_reconciled(FIRST_AGREEMENT).await;
+    let listener = TcpListener::from_std(listener).context("use the listening socket")?;
+    let address = listener.local_addr()?;
+    let app = App { sessions: sessions.clone(), config, address };
+    crate::cli::print_line(&format!("listening on http://{address}"))?;
+    shutdown.spawn_to_end(end_on_signal(shutdown.clone())?);
+    serve(app, listener, &shutdown).await?;
+    shutdown.finished().await;
+    sessions.parts().db.close().await;
+    Ok(())
+}
+
+async fn assemble(
+    config: &Arc<Config>,
+    shutdown: &Shutdown,
+) -> anyhow::Result<(Sessions, mpsc::Receiver<News>)> {
+    let db = Database::open(&config.serve_dir().join("sandlot.db")).await.context("open the database")?;
+    let node = node::id(config).context("read or make the node's id")?;
+    let metrics = Arc::new(Metrics::default());
+    let (sender, news) = mpsc::channel(NEWS);
+    let (backend, images) = match config.backend {
+        BackendKind::Local => (Backend::Local(Local::new(sender, shutdown)?), Images::none_needed()),
+        BackendKind::Container => {
+            let link = Link::open(config.supervisor_socket(), sender, Arc::clone(&metrics), shutdown);
+            (Backend::Container(Containers::new(link)), Images::default())
+        }
+    };
+    let (config, shutdown) = (Arc::clone(config), shutdown.clone());
+    let parts = Parts { config, node, db, backend, images: Arc::new(images), metrics, shutdown };
+    Ok((Sessions::new(parts), news))
+}
+
+/// The router of every edge.
+fn site(app: App) -> Router {
+    let router = http::router(app.clone()).route(ws::PATH, get(ws::upgrade));
+    router.with_state(app)
+}
+
+async fn serve(app: App, listener: TcpListener, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let listener = listener.tap_io(|stream| {
+        // A keystroke's echo must not wait for more bytes; without it things are slower, not wrong.
+        drop(stream.set_nodelay(true));
+    });
+    let service = site(app).into_make_service_with_connect_info::<std::net::SocketAddr>();
+    let ended = shutdown.clone();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(async move { ended.begun().await });
+    let last = async {
+        shutdown.begun().await;
+        tokio::time::sleep(LAST_REQUESTS).await;
+    };
+    tokio::select! {
+        served = serving.into_future() => served.context("serve connections"),
+        () = last => Ok(()),
+    }
+}
+
+/// Ends serve, never a session, at SIGTERM or SIGINT.
+fn end_on_signal(shutdown: Shutdown) -> anyhow::Result<impl Future<Output = ()>> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+            () = shutdown.begun() => {}
+        }
+        tracing::info!("serve ends; sessions go on");
+        shutdown.begin();
+    })
+}

@@ -1,0 +1,118 @@
+//! Adoption of what an earlier serve left running.
+
+use std::sync::Arc;
+
+use sandlot_runtime::supervisor::name::SessionNumber;
+use sandlot_runtime::supervisor::protocol::{
+    EndReason, SessionState as BackendState, TerminalState, Winsize,
+};
+
+use super::Sessions;
+use super::expiry::SUPERVISOR_GRACE;
+use super::live::{Founding, InstanceState, Live};
+use crate::clock::UnixMillis;
+use crate::db::session::{SessionRow, SessionState};
+use crate::error::Result;
+use crate::id::SessionId;
+
+/// Size that is assumed of an adopted terminal until its driver says its own.
+const ASSUMED_SIZE: Winsize = Winsize { rows: 0, cols: 0 };
+
+impl Sessions {
+    /// Takes a session of an earlier serve into use, or goes on with its end.
+    pub(super) async fn adopt(
+        &self,
+        id: SessionId,
+        number: SessionNumber,
+        row: &SessionRow,
+        state: &BackendState,
+    ) -> Result<()> {
+        let Some(secrets) = row.secrets() else { return Ok(()) };
+        let rows = self.parts().db.terminals(&row.id).await?;
+        let live = Live::new(Founding {
+            id,
+            number,
+            playground: row.playground.clone(),
+            secrets,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            instances: row.instances,
+            last_terminal: rows.last().map_or(0, |row| row.number),
+            last_exec: above_every_exec(row.created_at),
+        });
+        for instance in state.instances.iter().filter(|instance| instance.ended.is_some()) {
+            live.set_instance(instance.instance, InstanceState::Stopped);
+        }
+        self.add_live(&live);
+        match end_to_go_on_with(row, state) {
+            Some(reason) => self.begin_end(&live, reason),
+            None => self.go_on(&live, state).await?,
+        }
+        Ok(())
+    }
+
+    async fn go_on(&self, live: &Arc<Live>, state: &BackendState) -> Result<()> {
+        let deadline = live.notice().expires_at.plus(SUPERVISOR_GRACE);
+        if state.deadline_unix_ms != deadline.0 {
+            self.parts().backend.set_deadline(live.number(), deadline).await?;
+        }
+        self.adopt_terminals(live, state).await?;
+        self.finish_vanished_terminals(live, state).await?;
+        tracing::info!(session = %live.id(), "session {} adopted", live.id());
+        Ok(())
+    }
+
+    /// Takes every terminal that is not known yet, and learns which have ended.
+    pub(super) async fn adopt_terminals(&self, live: &Arc<Live>, state: &BackendState) -> Result<()> {
+        for terminal in &state.terminals {
+            match live.terminal(terminal.terminal) {
+                Some(known) => {
+                    if let Some(status) = terminal.ended {
+                        known.program_ended(status);
+                    }
+                }
+                None if live.parts().opening > 0 => {}
+                None => self.adopt_terminal(live, terminal).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn adopt_terminal(&self, live: &Arc<Live>, state: &TerminalState) -> Result<()> {
+        let ends = self.parts().backend.take_terminal(live.number(), state.terminal).await?;
+        let adopted = self.seat(live, state.terminal, state.instance.into(), ends, ASSUMED_SIZE)?;
+        if let Some(status) = state.ended {
+            adopted.program_ended(status);
+        }
+        self.parts().db.mark_terminal_open(live.id().as_str(), state.terminal.0).await?;
+        Ok(())
+    }
+
+    /// Rows of terminals that the backend no longer knows get their final state.
+    async fn finish_vanished_terminals(&self, live: &Live, state: &BackendState) -> Result<()> {
+        for row in self.parts().db.terminals(live.id().as_str()).await? {
+            let known = state.terminals.iter().any(|terminal| terminal.terminal.0 == row.number);
+            if !known && !row.ended {
+                self.parts()
+                    .db
+                    .finish_terminal(live.id().as_str(), row.number, None, UnixMillis::now())
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A session whose end had begun, or whose client never learned of it, is ended.
+fn end_to_go_on_with(row: &SessionRow, state: &BackendState) -> Option<EndReason> {
+    match row.state {
+        SessionState::Starting => Some(EndReason::StartFailed),
+        SessionState::Closing | SessionState::Ended => Some(row.end_reason.unwrap_or(EndReason::Operator)),
+        SessionState::Running => state.ended,
+    }
+}
+
+/// Execs have no rows. A session makes far fewer than one in a millisecond, so its age in them is above every number.
+fn above_every_exec(created_at: UnixMillis) -> u32 {
+    u32::try_from(UnixMillis::now().since(created_at).as_millis()).unwrap_or(u32::MAX / 2)
+}

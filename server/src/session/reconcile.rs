@@ -1,0 +1,122 @@
+//! Agreement of rows, memory and backend. The one function behind crash recovery, restart and a lost supervisor.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use sandlot_runtime::supervisor::name::SessionNumber;
+use sandlot_runtime::supervisor::protocol::{EndReason, SessionState as BackendState};
+
+use super::Sessions;
+use crate::clock::UnixMillis;
+use crate::db::session::{SessionRow, SessionState};
+use crate::error::Result;
+use crate::id::SessionId;
+
+/// Rounds of comparing, when events came in between; the next connection compares anyway.
+const ROUNDS: usize = 5;
+
+impl Sessions {
+    /// Compares every row with what the backend holds: adopts what runs, ends what has no row, finishes what is gone.
+    pub async fn reconcile(&self) {
+        let _alone = self.shared.reconciling.lock().await;
+        for _ in 0..ROUNDS {
+            self.shared.missed.store(false, Ordering::Relaxed);
+            if let Err(error) = self.compare().await {
+                tracing::warn!(error = error.chain(), "compare rows and backend");
+                return;
+            }
+            if !self.shared.missed.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        self.shared.reconciled.send_replace(true);
+    }
+
+    /// Whether rows and backend have agreed once.
+    pub fn has_reconciled(&self) -> bool {
+        *self.shared.reconciled.borrow()
+    }
+
+    /// Waits until they have, at most so long.
+    pub async fn wait_reconciled(&self, longest: Duration) {
+        let mut reconciled = self.shared.reconciled.subscribe();
+        // Too late is no failure: readiness says so.
+        drop(tokio::time::timeout(longest, reconciled.wait_for(|done| *done)).await);
+    }
+
+    async fn compare(&self) -> Result<()> {
+        let rows = self.parts().db.live_sessions().await?;
+        let held = self.parts().backend.sessions().await?;
+        let mut held: HashMap<SessionNumber, BackendState> =
+            held.into_iter().map(|s| (s.session, s)).collect();
+        for row in rows {
+            let Ok(number) = SessionNumber::try_from(row.number) else { continue };
+            let Ok(id) = row.id.parse::<SessionId>() else { continue };
+            let state = held.remove(&number);
+            if self.is_being_started(&id, number) {
+                continue;
+            }
+            self.settle(id, number, row, state).await?;
+        }
+        for number in held.into_keys() {
+            self.end_stranger(number).await?;
+        }
+        Ok(())
+    }
+
+    /// A start of this serve that is under way: its own code settles it.
+    fn is_being_started(&self, id: &SessionId, number: SessionNumber) -> bool {
+        let live = self.lock();
+        live.numbers.holds(number) && !live.by_id.contains_key(id)
+    }
+
+    async fn settle(
+        &self,
+        id: SessionId,
+        number: SessionNumber,
+        row: SessionRow,
+        state: Option<BackendState>,
+    ) -> Result<()> {
+        let live = self.live_session(&id);
+        match (state, live) {
+            (None, Some(live)) => self.begin_end(&live, EndReason::SupervisorLost),
+            (None, None) => self.finish_lost(&row).await?,
+            (Some(state), Some(live)) => match state.ended {
+                Some(reason) => self.begin_end(&live, reason),
+                None => self.adopt_terminals(&live, &state).await?,
+            },
+            (Some(state), None) => self.adopt(id, number, &row, &state).await?,
+        }
+        Ok(())
+    }
+
+    /// The row promises what no longer exists.
+    async fn finish_lost(&self, row: &SessionRow) -> Result<()> {
+        let reason = row.end_reason.unwrap_or(match row.state {
+            SessionState::Starting => EndReason::StartFailed,
+            _ if row.created_at < boot_time() => EndReason::NodeRestarted,
+            _ => EndReason::SupervisorLost,
+        });
+        tracing::warn!(session = row.id, ?reason, "session {} was lost", row.id);
+        self.parts().db.finish_session(&row.id, reason, UnixMillis::now()).await?;
+        Ok(())
+    }
+
+    /// The backend holds what no row promises. A number that a start under way holds is left alone.
+    async fn end_stranger(&self, number: SessionNumber) -> Result<()> {
+        if self.lock().numbers.holds(number) {
+            return Ok(());
+        }
+        tracing::warn!(number = number.get(), "a session without a row is ended");
+        self.parts().backend.end(number, EndReason::Operator).await?;
+        self.parts().backend.forget(number).await
+    }
+}
+
+/// When the kernel started.
+fn boot_time() -> UnixMillis {
+    let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let seconds = stat.lines().find_map(|line| line.strip_prefix("btime "));
+    UnixMillis(seconds.and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or(0) * 1000)
+}
