@@ -34,19 +34,21 @@ test("/?playground=NAME starts at once", () =>
     await screenHas(page, /^started$/m);
   }));
 
-test("an unknown playground is said, and nothing is started", () =>
+test("Start up front leaves the choice to the service", () =>
   withPages(browser, {}, async (open) => {
-    const page = await open(`${node.url}/?playground=atlantis`);
-    await page.getByText(/no playground called .atlantis./).waitFor();
-    assert.equal(new URL(page.url()).pathname, "/");
+    const page = await open(`${node.url}/?test=1`);
+    await page.getByRole("button", { name: "Start", exact: true }).first().click();
+    await page.waitForURL("**/s/**");
+    await prompt(page);
   }));
 
-test("a playground's name in the address cannot become markup", () =>
+test("an unknown playground is said, and leads back", () =>
   withPages(browser, {}, async (open) => {
-    const name = `"><img src=x onerror=alert(1)>`;
-    const page = await open(`${node.url}/?playground=${encodeURIComponent(name)}`);
-    await page.getByText(name).waitFor();
+    const page = await open(`${node.url}/?playground=${encodeURIComponent(`"><img src=x onerror=alert(1)>`)}`);
+    await page.getByText(/no playground of this name/).waitFor();
     assert.equal(await page.locator("img[src=x]").count(), 0);
+    await page.getByRole("link", { name: "Start page" }).click();
+    await page.getByRole("heading", { name: /Linux machine/ }).waitFor();
   }));
 
 test("a refusal is shown as a sentence that says when to try again", () =>
@@ -69,7 +71,7 @@ test("a playground whose image is being made shows how far it is, and starts whe
     let state = "making";
     const page = await open(`${node.url}/?test=1`);
     await page.route("**/api/v1/playgrounds", (route) =>
-      route.fulfill({ json: [{ name: "tiny", state, progress: "unpacking 41 of 203" }] }),
+      route.fulfill({ json: { playgrounds: [{ name: "tiny", state, progress: "unpacking 41 of 203" }] } }),
     );
     await page.evaluate(() => (document.querySelector("[data-playground=tiny]").dataset.state = "making"));
     await page.locator("[data-playground=tiny] [data-start]").click();

@@ -25,6 +25,7 @@ export interface TerminalTicket {
 export interface TerminalView {
   id: string;
   instance: string;
+  state: "open" | "ended";
 }
 
 /** A request that was not granted. `status` 0 means that nobody answered. */
@@ -98,11 +99,10 @@ export function asSentence(text: string): string {
 
 /** The playgrounds of this node. */
 export async function playgrounds(): Promise<Playground[]> {
-  const answer = await call<Playground[] | { playgrounds: Playground[] }>("GET", "/api/v1/playgrounds");
-  return Array.isArray(answer) ? answer : answer.playgrounds;
+  return (await call<{ playgrounds: Playground[] }>("GET", "/api/v1/playgrounds")).playgrounds;
 }
 
-/** Starts a session. */
-export function startSession(playground: string): Promise<SessionView> {
+/** Starts a session of `playground`, or of the one that the service chooses. */
+export function startSession(playground: string | undefined): Promise<SessionView> {
   return call("POST", "/api/v1/sessions", { playground });
 }

@@ -22,14 +22,11 @@ class LandingPage {
     void this.poll();
   }
 
+  /** Starts `name` now or as soon as it is ready; an empty one leaves the choice to the service. */
   private want(name: string): void {
     const card = cardOf(name);
-    if (!card) {
-      announce(`There is no playground called “${name}”. Choose one of these.`, true);
-      return;
-    }
     this.wanted = name;
-    if (card.dataset.state === "ready") {
+    if (!card || card.dataset.state === "ready") {
       void this.go(name);
     } else if (card.dataset.state === "missing") {
       this.wanted = undefined;
@@ -48,7 +45,7 @@ class LandingPage {
     this.show();
     announce("Starting.", true);
     try {
-      const session = await startSession(name);
+      const session = await startSession(name === "" ? undefined : name);
       location.assign(new URL(session.url, location.href).pathname + testFlag());
     } catch (error) {
       this.failed(error);

@@ -3,7 +3,7 @@
  * are big endian. The constants stand here and once in the server; a test of the server reads this file and compares.
  */
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL = 1;
 
 /** First bytes of frames from the server. */
 export const OUTPUT = 0x01;
@@ -14,7 +14,7 @@ export const CONTROL = 0x03;
 export const INPUT = 0x11;
 export const ACK = 0x12;
 export const RESIZE = 0x13;
-export const CLIENT_CONTROL = 0x14;
+export const VIEWER_CONTROL = 0x14;
 
 /** Close codes of the server. */
 export const CLOSE_SESSION_ENDED = 4000;
@@ -29,6 +29,9 @@ export const CLOSE_SERVICE_RESTART = 1012;
 
 /** Most bytes put into one INPUT frame; a longer paste goes out in several. */
 export const INPUT_CHUNK_BYTES = 16 * 1024;
+
+/** Most rows, and most columns, that a terminal may have. */
+export const WINSIZE_MAX = 1000;
 
 export interface Winsize {
   rows: number;

@@ -11,6 +11,7 @@ import { Terminal } from "@xterm/xterm";
 import type { ITheme } from "@xterm/xterm";
 
 import { isFocusReport, silenceAnswers } from "./answers";
+import { WINSIZE_MAX } from "./protocol";
 import type { Winsize } from "./protocol";
 
 const SCROLLBACK_LINES = 10_000;
@@ -91,7 +92,8 @@ export class Screen {
   /** The size that fills the host now; undefined while it is not shown. */
   fittingSize(): Winsize | undefined {
     const size = this.fit.proposeDimensions();
-    return size && size.cols > 1 && size.rows > 1 ? { rows: size.rows, cols: size.cols } : undefined;
+    const fits = (number: number) => Math.min(number, WINSIZE_MAX);
+    return size && size.cols > 1 && size.rows > 1 ? { rows: fits(size.rows), cols: fits(size.cols) } : undefined;
   }
 
   resize({ rows, cols }: Winsize): void {

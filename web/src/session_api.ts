@@ -27,9 +27,10 @@ export class SessionApi {
     return call("POST", `${this.base}/instances/${encodeURIComponent(instance)}/reboot`);
   }
 
+  /** The terminals whose program still runs. */
   async terminals(): Promise<TerminalView[]> {
-    const answer = await call<TerminalView[] | { terminals: TerminalView[] }>("GET", `${this.base}/terminals`);
-    return Array.isArray(answer) ? answer : answer.terminals;
+    const { terminals } = await call<{ terminals: TerminalView[] }>("GET", `${this.base}/terminals`);
+    return terminals.filter(({ state }) => state !== "ended");
   }
 
   openTerminal(instance: string, size: Winsize): Promise<TerminalTicket> {

@@ -78,9 +78,8 @@ function collect(child) {
 }
 
 async function isReady(url) {
-  const answer = await (await fetch(`${url}/api/v1/playgrounds`)).json();
-  const all = Array.isArray(answer) ? answer : answer.playgrounds;
-  return all.some(({ name, state }) => name === "tiny" && state === "ready");
+  const { playgrounds } = await (await fetch(`${url}/api/v1/playgrounds`)).json();
+  return playgrounds.some(({ name, state }) => name === "tiny" && state === "ready");
 }
 
 async function stop(serve, said, folder) {
