@@ -117,8 +117,8 @@ pub struct Config {
     pub quotas: Quotas,
     /// Playground of a request that names none; `None`: the first of workbench and tiny that is ready.
     pub default_playground: Option<PlaygroundName>,
-    /// Make missing default images.
-    pub make_images: bool,
+    /// Default images that are made at the start where they are missing.
+    pub make_images: Vec<String>,
     /// Logs as JSON.
     pub log_json: bool,
     /// Let pages expose their terminals to browser tests.
@@ -157,7 +157,7 @@ impl Config {
             backend: options.backend.unwrap_or(BackendKind::Container),
             quotas: quotas(file.limits)?,
             default_playground,
-            make_images: options.make_images.unwrap_or(true),
+            make_images: make_images(options.make_images)?,
             log_json: options.log_json.unwrap_or(false),
             test_hooks,
             playgrounds,
@@ -281,6 +281,15 @@ fn disk(given: Option<String>) -> Result<String, ConfigError> {
     match driver.as_str() {
         "auto" | "project-quota" | "ext4-image" | "tmpfs" => Ok(driver),
         _ => Err(ConfigError::value("disk", &driver, "must be auto, project-quota, ext4-image or tmpfs")),
+    }
+}
+
+fn make_images(given: Option<Vec<String>>) -> Result<Vec<String>, ConfigError> {
+    let names = given.unwrap_or_else(|| vec!["tiny".to_owned(), "workbench".to_owned()]);
+    let names: Vec<String> = names.into_iter().filter(|name| !name.is_empty()).collect();
+    match names.iter().find(|name| !matches!(name.as_str(), "tiny" | "workbench")) {
+        Some(name) => Err(ConfigError::value("make-images", name, "must be tiny or workbench")),
+        None => Ok(names),
     }
 }
 

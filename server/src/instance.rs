@@ -4,6 +4,7 @@
 
 pub mod container;
 pub mod exec;
+pub mod images;
 pub mod local;
 
 use std::os::fd::OwnedFd;

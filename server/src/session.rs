@@ -33,8 +33,8 @@ use crate::config::Config;
 use crate::db::{Database, DbError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{NodeId, SessionId};
-use crate::image::Images;
 use crate::instance::Backend;
+use crate::instance::images::Images;
 use crate::metrics::Metrics;
 use crate::shutdown::Shutdown;
 

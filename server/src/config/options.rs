@@ -59,9 +59,9 @@ pub struct Options {
     /// Playground of a request that names none [default: workbench, or tiny while that is being made]
     #[arg(long, env = "SANDLOT_DEFAULT_PLAYGROUND", value_name = "NAME")]
     pub default_playground: Option<String>,
-    /// Make the default images that are missing at the start [default: true]
-    #[arg(long, env = "SANDLOT_MAKE_IMAGES", value_name = "BOOL")]
-    pub make_images: Option<bool>,
+    /// Default images to make at the start where they are missing [default: tiny,workbench]
+    #[arg(long, env = "SANDLOT_MAKE_IMAGES", value_name = "LIST", value_delimiter = ',')]
+    pub make_images: Option<Vec<String>>,
     /// Logs as JSON, one object a line
     #[arg(long, env = "SANDLOT_LOG_JSON", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub log_json: Option<bool>,

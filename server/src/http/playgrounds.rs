@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::config::playground::Playground;
-use crate::image::ImageState;
+use crate::instance::images::ImageState;
 
 /// A playground as people see it.
 #[derive(Debug, Serialize)]
