@@ -8,4 +8,5 @@ pub mod environment;
 pub mod limits;
 pub mod seccomp;
 pub mod terminal;
+pub mod unprivileged;
 pub mod user;

@@ -6,6 +6,7 @@
 mod calls;
 mod newer;
 mod profile;
+mod serve;
 mod translate;
 
 use std::fs::File;
@@ -21,6 +22,7 @@ use crate::failure::{Failure, during};
 use crate::sys::seccomp::{self, Instruction};
 
 pub use profile::docker_default;
+pub use serve::serve;
 
 /// Why a profile did not compile.
 #[derive(Debug, thiserror::Error)]

@@ -51,7 +51,7 @@ pub fn docker_default(user_namespaces: bool) -> Result<LinuxSeccomp, OciSpecErro
         .build()
 }
 
-fn architectures() -> Vec<Arch> {
+pub(super) fn architectures() -> Vec<Arch> {
     match std::env::consts::ARCH {
         "x86_64" => vec![Arch::ScmpArchX86_64, Arch::ScmpArchX86],
         "aarch64" => vec![Arch::ScmpArchAarch64, Arch::ScmpArchArm],
