@@ -1,4 +1,4 @@
-//! Sandlot's web server.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 pub mod app;

@@ -1,4 +1,4 @@
-//! The terminal websocket: `GET /api/v1/terminals/ws?ticket=T&offset=N`. PROTOCOL.md describes it.
+#![doc = include_str!("../PROTOCOL.md")]
 
 pub mod close;
 mod connection;
