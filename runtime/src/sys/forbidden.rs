@@ -7,6 +7,8 @@ use std::ptr::null;
 use nix::Result;
 use nix::errno::Errno;
 
+use super::clone::exit_now;
+
 /// A call and the harmless form in which it is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Forbidden {
@@ -36,6 +38,10 @@ pub enum Forbidden {
     Syslog,
     /// Wrong magic numbers.
     Reboot,
+    /// A process in a new user namespace, which ends at once.
+    CloneUserNamespace,
+    /// No description of the process.
+    Clone3,
 }
 
 /// Makes the call.
@@ -47,8 +53,12 @@ pub fn attempt(call: Forbidden) -> Result<()> {
     let (number, arguments) = harmless_form(call);
     let [a, b, c, d, e] = arguments;
     // SAFETY: every form below passes null pointers, static C strings and one static byte, which the kernel only reads,
-    // and values with which the call changes nothing outside of this process.
+    // and values with which the call changes nothing outside of this process. The child of the one that clones runs on
+    // its own copy of the memory and does nothing but end.
     let result = unsafe { libc::syscall(number, a, b, c, d, e) };
+    if call == Forbidden::CloneUserNamespace && result == 0 {
+        exit_now(0)
+    }
     Errno::result(result).map(drop)
 }
 
@@ -57,6 +67,7 @@ fn harmless_form(call: Forbidden) -> (libc::c_long, [libc::c_long; 5]) {
     const SESSION_KEYRING: libc::c_long = -3;
     const SYSLOG_SIZE_OF_BUFFER: libc::c_long = 10;
     let none = null::<u8>() as libc::c_long;
+    let new_user_namespace = libc::c_long::from(libc::CLONE_NEWUSER | libc::SIGCHLD);
     let (kind, name, content) = (
         c"user".as_ptr() as libc::c_long,
         c"sandlot-probe".as_ptr() as libc::c_long,
@@ -70,11 +81,13 @@ fn harmless_form(call: Forbidden) -> (libc::c_long, [libc::c_long; 5]) {
         Forbidden::KexecLoad => (libc::SYS_kexec_load, [0, 0, none, -1, 0]),
         Forbidden::Bpf => (libc::SYS_bpf, [0xffff, none, 0, 0, 0]),
         Forbidden::PerfEventOpen => (libc::SYS_perf_event_open, [none, 0, -1, -1, 0]),
-        Forbidden::Userfaultfd => (libc::SYS_userfaultfd, [0x4000, 0, 0, 0, 0]),
+        Forbidden::Userfaultfd => (libc::SYS_userfaultfd, [0x4001, 0, 0, 0, 0]),
         Forbidden::IoUringSetup => (libc::SYS_io_uring_setup, [1, none, 0, 0, 0]),
         Forbidden::OpenByHandleAt => (libc::SYS_open_by_handle_at, [-1, none, 0, 0, 0]),
         Forbidden::Settimeofday => (libc::SYS_settimeofday, [none, none, 0, 0, 0]),
         Forbidden::Syslog => (libc::SYS_syslog, [SYSLOG_SIZE_OF_BUFFER, none, 0, 0, 0]),
         Forbidden::Reboot => (libc::SYS_reboot, [0, 0, 0, none, 0]),
+        Forbidden::CloneUserNamespace => (libc::SYS_clone, [new_user_namespace, none, none, none, 0]),
+        Forbidden::Clone3 => (libc::SYS_clone3, [none, 0, 0, 0, 0]),
     }
 }

@@ -2,8 +2,8 @@
 
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{
-    LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArgBuilder, LinuxSeccompBuilder, LinuxSeccompOperator, LinuxSyscall,
-    LinuxSyscallBuilder,
+    LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArgBuilder, LinuxSeccompBuilder, LinuxSeccompOperator,
+    LinuxSyscall, LinuxSyscallBuilder,
 };
 
 use super::calls::ALLOWED;
@@ -17,12 +17,50 @@ const SOCKET_FAMILIES: [u64; 3] = [1, 2, 10];
 
 /// What a container may and serve need not: programs, other processes, identities, devices, notification of all files.
 const NOT_FOR_SERVE: &[&str] = &[
-    "adjtimex", "capset", "chroot", "clock_adjtime", "clock_adjtime64", "execve", "execveat", "fanotify_mark", "fork", "ipc",
-    "landlock_create_ruleset", "mknod", "mknodat", "modify_ldt", "name_to_handle_at", "process_mrelease",
-    "process_vm_readv", "process_vm_writev", "ptrace", "sched_setattr", "sched_setparam", "sched_setscheduler",
-    "setfsgid", "setfsgid32", "setfsuid", "setfsuid32", "setgid", "setgid32", "setgroups", "setgroups32", "setregid",
-    "setregid32", "setresgid", "setresgid32", "setresuid", "setresuid32", "setreuid", "setreuid32", "setuid",
-    "setuid32", "shmat", "shmget", "socketcall", "vfork",
+    "adjtimex",
+    "capset",
+    "chroot",
+    "clock_adjtime",
+    "clock_adjtime64",
+    "execve",
+    "execveat",
+    "fanotify_mark",
+    "fork",
+    "ipc",
+    "landlock_create_ruleset",
+    "mknod",
+    "mknodat",
+    "modify_ldt",
+    "name_to_handle_at",
+    "process_mrelease",
+    "process_vm_readv",
+    "process_vm_writev",
+    "ptrace",
+    "sched_setattr",
+    "sched_setparam",
+    "sched_setscheduler",
+    "setfsgid",
+    "setfsgid32",
+    "setfsuid",
+    "setfsuid32",
+    "setgid",
+    "setgid32",
+    "setgroups",
+    "setgroups32",
+    "setregid",
+    "setregid32",
+    "setresgid",
+    "setresgid32",
+    "setresuid",
+    "setresuid32",
+    "setreuid",
+    "setreuid32",
+    "setuid",
+    "setuid32",
+    "shmat",
+    "shmget",
+    "socketcall",
+    "vfork",
 ];
 
 /// The profile.
@@ -32,7 +70,8 @@ const NOT_FOR_SERVE: &[&str] = &[
 pub fn serve() -> Result<LinuxSeccomp, OciSpecError> {
     let names = ALLOWED.iter().filter(|name| !NOT_FOR_SERVE.contains(name)).map(|name| (*name).to_owned());
     let allow = LinuxSeccompAction::ScmpActAllow;
-    let mut rules = vec![LinuxSyscallBuilder::default().names(names.collect::<Vec<_>>()).action(allow).build()?];
+    let mut rules =
+        vec![LinuxSyscallBuilder::default().names(names.collect::<Vec<_>>()).action(allow).build()?];
     rules.push(threads_only()?);
     // Its flags lie in memory, where a filter cannot look; the C library falls back to clone.
     let clone3 = LinuxSyscallBuilder::default().names(vec!["clone3".to_owned()]);

@@ -5,7 +5,7 @@ use sandlot_runtime::sys::forbidden::{Forbidden, attempt};
 
 use crate::outcome::{Outcome, argument};
 
-const NAMES: [(&str, Forbidden); 13] = [
+const NAMES: [(&str, Forbidden); 15] = [
     ("add_key", Forbidden::AddKey),
     ("request_key", Forbidden::RequestKey),
     ("keyctl", Forbidden::Keyctl),
@@ -19,6 +19,8 @@ const NAMES: [(&str, Forbidden); 13] = [
     ("settimeofday", Forbidden::Settimeofday),
     ("syslog", Forbidden::Syslog),
     ("reboot", Forbidden::Reboot),
+    ("clone-user-namespace", Forbidden::CloneUserNamespace),
+    ("clone3", Forbidden::Clone3),
 ];
 
 /// Makes one call; any answer but a refusal says that the kernel would have carried it out with other arguments.

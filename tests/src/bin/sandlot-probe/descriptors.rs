@@ -9,6 +9,9 @@ use crate::outcome::Outcome;
 /// Looks for a descriptor besides 0, 1 and 2, for one of these that leads to a folder, and for a working directory that
 /// does not lie below the root.
 pub(crate) fn see_others(_: &[String]) -> Outcome {
+    if let outcome @ (Outcome::Succeeded(_) | Outcome::NotTried(_)) = working_directory() {
+        return outcome;
+    }
     let folder = match fs::read_dir("/proc/self/fd") {
         Ok(folder) => folder,
         Err(error) => return Outcome::unprepared("read own descriptors", error),
@@ -28,17 +31,19 @@ pub(crate) fn see_others(_: &[String]) -> Outcome {
         .filter(|(number, _)| *number <= 2 && Path::new(&format!("/proc/self/fd/{number}")).is_dir());
     match others.chain(folders).next() {
         Some((number, target)) => Outcome::Succeeded(format!("descriptor {number} is {target}")),
-        None => working_directory(links.len()),
+        None => {
+            Outcome::Refused(format!("only {} descriptors, working directory inside", links.len().min(3)))
+        }
     }
 }
 
-fn working_directory(descriptors: usize) -> Outcome {
+fn working_directory() -> Outcome {
     let link = fs::read_link("/proc/self/cwd").map(|path| path.display().to_string());
     let here = fs::metadata(".").map(|m| (m.dev(), m.ino()));
     let by_name = std::env::current_dir().and_then(fs::metadata).map(|m| (m.dev(), m.ino()));
     match (link, here, by_name) {
         (Ok(link), Ok(here), Ok(by_name)) if here == by_name && !link.starts_with("(unreachable)") => {
-            Outcome::Refused(format!("{} descriptors, working directory {link}", descriptors.min(3)))
+            Outcome::Refused(format!("working directory {link}"))
         }
         (link, ..) => Outcome::Succeeded(format!("working directory {link:?} lies outside")),
     }

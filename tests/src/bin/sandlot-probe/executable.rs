@@ -1,6 +1,7 @@
 //! The executable of a process that came from outside, overwritten by way of `/proc` (CVE-2019-5736).
 
 use std::fs::File;
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
@@ -9,16 +10,14 @@ use nix::unistd::Pid;
 
 use crate::outcome::{Outcome, argument, errno};
 
-/// Holds the executable open for reading, ends the process, and opens it again for writing; writes nothing.
+/// Holds the executable open for reading, ends the process, and opens it again for writing;
+/// what it writes is the first byte as it is.
 pub(crate) fn overwrite(arguments: &[String]) -> Outcome {
     let pid: i32 = match argument(arguments, 0) {
         Ok(pid) => pid,
         Err(outcome) => return outcome,
     };
     let path = format!("/proc/{pid}/exe");
-    if let Ok(_open) = File::options().write(true).open(&path) {
-        return Outcome::Succeeded(format!("{path} opens for writing"));
-    }
     let executable = match File::open(&path) {
         Ok(file) => file,
         Err(error) => return Outcome::Refused(format!("{path}: {error}")),
@@ -29,9 +28,15 @@ pub(crate) fn overwrite(arguments: &[String]) -> Outcome {
     let end = Instant::now() + Duration::from_millis(500);
     loop {
         match File::options().write(true).open(&again) {
-            Ok(_) => return Outcome::Succeeded(format!("{path} opens for writing")),
+            Ok(file) => return rewrite(&executable, file),
             Err(error) if errno(&error) == nix::errno::Errno::ETXTBSY && Instant::now() < end => {}
             Err(error) => return Outcome::Refused(format!("open {path} for writing: {error}")),
         }
     }
+}
+
+fn rewrite(mut from: &File, mut to: File) -> Outcome {
+    let mut first = [0; 1];
+    let rewritten = from.read_exact(&mut first).and_then(|()| to.write_all(&first));
+    Outcome::of("write to the executable", rewritten)
 }

@@ -4,32 +4,22 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-
-use nix::sched::CloneFlags;
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::waitpid;
-use nix::unistd::{Pid, pause};
-use sandlot_runtime::sys::clone::{self, Cloned};
+use std::process::{Child, Command, Stdio};
 
 use crate::outcome::{Outcome, argument};
 
 /// Processes that wait, all ended again.
+#[expect(clippy::disallowed_methods, reason = "a flood of processes is what this is")]
 pub(crate) fn processes(arguments: &[String]) -> Outcome {
-    let mut children: Vec<Pid> = Vec::new();
-    let outcome = repeat(arguments, 0, |_| match clone::clone(CloneFlags::empty(), None) {
-        Ok(Cloned::Child) => loop {
-            pause();
-        },
-        // Its pidfd is closed at once: descriptors are not what is counted here.
-        Ok(Cloned::Parent(pid, _)) => {
-            children.push(pid);
-            Ok(())
-        }
-        Err(errno) => Err(std::io::Error::from(errno)),
+    let mut children: Vec<Child> = Vec::new();
+    let outcome = repeat(arguments, 0, |_| {
+        let child =
+            Command::new("/proc/self/exe").arg("idle").stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
+        child.map(|child| children.push(child))
     });
-    for child in &children {
+    for child in &mut children {
         // A child that is gone already needs no end.
-        let _gone = kill(*child, Signal::SIGKILL).and_then(|()| waitpid(*child, None));
+        let _gone = child.kill().and_then(|()| child.wait());
     }
     outcome
 }

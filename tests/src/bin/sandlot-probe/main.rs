@@ -70,7 +70,9 @@ const ATTACKS: &[Attack] = &[
     attack("fill-disk", "FOLDER MEBIBYTES", flood::disk),
     attack("open-terminals", "COUNT", flood::terminals),
     attack("open-sockets", "COUNT", flood::sockets),
-    // Not an attack but what an attack is shown to work on: run on the host, joins a container carelessly.
+    // Not attacks but what attacks are made on: a process that waits for the end of its stdin,
+    attack("idle", "", process::idle),
+    // and one that, run on the host, joins a container carelessly.
     attack("join-carelessly", "PID MILLISECONDS PROGRAM...", join::carelessly),
 ];
 

@@ -4,18 +4,12 @@ use std::fs;
 
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{gethostname, sethostname};
-use sandlot_runtime::sys::clone::{self, Cloned};
 
 use crate::outcome::{Outcome, argument};
 
-/// Makes a user namespace, by each call that can.
+/// Enters a new user namespace.
 pub(crate) fn new_user_namespace(_: &[String]) -> Outcome {
-    let cloned = match clone::clone(CloneFlags::CLONE_NEWUSER, None) {
-        Ok(Cloned::Child) => clone::exit_now(0),
-        Ok(Cloned::Parent(..)) => Outcome::Succeeded("clone3".to_owned()),
-        Err(errno) => Outcome::Refused(format!("clone3: {errno}")),
-    };
-    Outcome::any([cloned, Outcome::of("unshare", unshare(CloneFlags::CLONE_NEWUSER))])
+    Outcome::of("unshare", unshare(CloneFlags::CLONE_NEWUSER))
 }
 
 /// Sets the host name to what it is.

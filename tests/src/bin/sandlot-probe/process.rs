@@ -40,3 +40,9 @@ pub(crate) fn signal(arguments: &[String]) -> Outcome {
         Err(outcome) => outcome,
     }
 }
+
+/// Says so, and waits until its stdin is closed.
+pub(crate) fn idle(_: &[String]) -> Outcome {
+    println!("idle");
+    Outcome::of("wait", std::io::copy(&mut std::io::stdin(), &mut std::io::sink()))
+}

@@ -4,13 +4,17 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::ptrace;
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
 use crate::outcome::{Outcome, argument};
+
+/// A file that ends the watch.
+const ENOUGH: &str = "/tmp/enough";
 
 /// What the loop has seen.
 #[derive(Debug, Default)]
@@ -21,7 +25,7 @@ struct Watch {
     refused: u64,
 }
 
-/// Watches for some time; the programs named are the container's own.
+/// Watches for some time, or until the file [`ENOUGH`] is there; the programs named are the container's own.
 pub(crate) fn joins(arguments: &[String]) -> Outcome {
     let milliseconds = match argument(arguments, 0) {
         Ok(milliseconds) => milliseconds,
@@ -34,7 +38,7 @@ pub(crate) fn joins(arguments: &[String]) -> Outcome {
     };
     println!("watching");
     let end = Instant::now() + Duration::from_millis(milliseconds);
-    while Instant::now() < end {
+    while Instant::now() < end && !Path::new(ENOUGH).exists() {
         for pid in processes().filter(|pid| !watch.done.contains(pid)).collect::<Vec<_>>() {
             if let Some(caught) = watch.attack(pid) {
                 return Outcome::Succeeded(caught);
@@ -65,7 +69,7 @@ impl Watch {
         // Asked last: when the executable is a foreign one now, it was one during all of the above.
         let executable = fs::read_link(place.join("exe"));
         if traced.is_ok() {
-            let _ended_meanwhile = ptrace::detach(Pid::from_raw(pid), None);
+            let_go(Pid::from_raw(pid));
         }
         match executable {
             Ok(path) if self.programs.contains(&path) => {
@@ -83,4 +87,11 @@ impl Watch {
             Err(_) => None,
         }
     }
+}
+
+/// Only a stopped process can be detached from; one that has ended is waited for, so that its parent may do so too.
+fn let_go(pid: Pid) {
+    let _ended_meanwhile =
+        ptrace::interrupt(pid).and_then(|()| waitpid(pid, None)).and_then(|_| ptrace::detach(pid, None));
+    let _stopped_or_gone = waitpid(pid, Some(WaitPidFlag::WNOHANG));
 }
