@@ -96,7 +96,6 @@ fn find() -> Result<(&'static str, Vec<u8>), Error> {
 }
 
 /// Paths of the names by which busybox is called.
-#[expect(clippy::disallowed_methods, reason = "a recipe runs in a process of its own")]
 fn applets(place: &str) -> Result<Vec<String>, Error> {
     let listing = Command::new(place).arg("--list-full").stdin(std::process::Stdio::null()).output();
     let listing = listing.map_err(|error| failed("tiny", format!("run `{place}`: {error}")))?;
