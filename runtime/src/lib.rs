@@ -2,6 +2,7 @@
 
 pub mod cgroup;
 pub mod container;
+pub mod disk;
 pub mod failure;
 pub mod image;
 pub mod init;
