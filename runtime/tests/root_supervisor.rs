@@ -1,7 +1,11 @@
 //! The supervisor and its guardian with real containers on the running kernel. Needs root.
 
+#[path = "root_supervisor/guardian.rs"]
+mod guardian;
 #[path = "root_supervisor/node.rs"]
 mod node;
+#[path = "root_supervisor/reexec.rs"]
+mod reexec;
 
 use node::{Node, end, session, type_and_read, unix_ms, until, wait_for};
 use sandlot_runtime::supervisor::name::{InstanceIndex, TerminalNumber};

@@ -27,7 +27,7 @@ use super::node::{NodeFile, NodeFileError};
 use super::protocol::{RefusalKind, Request};
 use super::socket::bind_listener;
 use super::{log, oom_score, role};
-use crate::sys::pidfd;
+use crate::sys::{close, pidfd};
 use watch::{Supervised, Watch};
 
 /// The guardian could not do its work.
@@ -67,6 +67,8 @@ pub(crate) struct Holds {
 
 /// Runs as the guardian: of a new supervisor, or of the one that runs already.
 pub(crate) fn run(node_file: &Path) -> Result<(), GuardianError> {
+    // Nothing is given to a guardian by whoever starts it; what came along would live as long as the node.
+    close::close_all_but(&[]).map_err(|errno| io_error("close what came along")(errno.into()))?;
     let node = begin(node_file)?;
     // Fails only for a process that leads a session already.
     let _leads_already = setsid();

@@ -60,7 +60,6 @@ impl Node {
         node
     }
 
-    #[expect(dead_code, reason = "used by the tests of the guardian")]
     pub(crate) fn start_guardian(&self) -> Child {
         guardian(self.folder.path())
     }
@@ -179,17 +178,39 @@ impl Node {
         (output, status)
     }
 
-    /// Processes in the node's sessions.
+    /// How many processes the node's sessions have, the dead that nobody waited for included.
     pub(crate) fn session_processes(&self) -> usize {
+        self.list_session_processes().len()
+    }
+
+    fn list_session_processes(&self) -> Vec<String> {
         let ids = self.file.uid_base..self.file.uid_base + (SESSIONS + 1) * 65_536;
         let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-        let owners = entries.filter_map(|entry| {
+        let named = entries.filter_map(|entry| {
             entry.file_name().to_str()?.parse::<u32>().ok()?;
             let status = fs::read_to_string(entry.path().join("status")).ok()?;
-            let line = status.lines().find(|line| line.starts_with("Uid:"))?;
-            line.split_whitespace().nth(1)?.parse::<u32>().ok()
+            let field = |name: &str| {
+                let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+                line.split_whitespace().next().map(str::to_owned)
+            };
+            let owner: u32 = field("Uid:")?.parse().ok()?;
+            let name = format!("{} {} state {}", field("Pid:")?, field("Name:")?, field("State:")?);
+            ids.contains(&owner)
+                .then(|| format!("process {name} parent {}", field("PPid:").unwrap_or_default()))
         });
-        owners.filter(|owner| ids.contains(owner)).count()
+        named.collect()
+    }
+
+    /// Guardians, supervisors and workers of this node.
+    pub(crate) fn processes(&self) -> Vec<String> {
+        let program = self.folder.path().join("sandlot-oci");
+        let program = program.to_str().unwrap();
+        let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+        let runs = |entry: &fs::DirEntry| {
+            let path = fs::read_link(entry.path().join("exe")).ok()?;
+            path.to_str()?.starts_with(program).then(|| entry.path().display().to_string())
+        };
+        entries.filter_map(|entry| runs(&entry)).collect()
     }
 
     pub(crate) fn supervisor_descriptors(&self, pid: u32) -> usize {
@@ -209,11 +230,12 @@ impl Node {
 
     /// Whatever is left of the node, one line each.
     fn leaks(&self) -> Vec<String> {
-        let mut leaks = Vec::new();
-        let processes = self.session_processes();
-        if processes > 0 {
-            leaks.push(format!("{processes} processes of sessions"));
+        let end = Instant::now() + PATIENCE;
+        while !self.processes().is_empty() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(5));
         }
+        let mut leaks = self.processes();
+        leaks.extend(self.list_session_processes());
         let mine = self.folder.path().to_str().unwrap();
         for mounts in all_mounts() {
             leaks.extend(mounts.lines().filter(|line| line.contains(mine)).map(str::to_owned));

@@ -19,6 +19,8 @@ const STARTER_TIME: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_secs(1);
 /// The longest of these waits.
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// Between two looks at the dead, longer with each look.
+const NEXT_LOOK: Duration = Duration::from_millis(3);
 /// Workers that clean at once, at most; the end of a node with hundreds of sessions goes in such groups.
 const MAX_CLEANERS: usize = 16;
 
@@ -110,9 +112,25 @@ impl Supervisor {
     /// The worker that cleans is through.
     pub(super) fn on_cleaned(&mut self, number: SessionNumber, result: Result<(), Refusal>) {
         match result {
+            Ok(()) if self.waits_for_dead(number) => {}
             Ok(()) => self.on_gone(number),
             Err(refusal) => self.on_clean_failed(number, &refusal),
         }
+    }
+
+    /// The dead that were not yet waited for still have their ids. Their signal is on its way; another round is cheap.
+    fn waits_for_dead(&mut self, number: SessionNumber) -> bool {
+        self.reap();
+        let Some(session) = self.state.sessions.get_mut(&number) else { return false };
+        let waits = session.has_processes();
+        if let Stage::Ending(ending) = &mut session.stage
+            && waits
+        {
+            ending.failures += 1;
+            let until = Moment::now().after(NEXT_LOOK.saturating_mul(ending.failures).min(RETRY));
+            ending.phase = Phase::Waiting { until };
+        }
+        waits
     }
 
     fn on_clean_failed(&mut self, number: SessionNumber, refusal: &Refusal) {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::{Handled, Outcome, Supervisor, refuse};
 use crate::supervisor::clock::Moment;
 use crate::supervisor::job::Job;
-use crate::supervisor::protocol::{RefusalKind, Reply};
+use crate::supervisor::protocol::{Refusal, RefusalKind, Reply};
 use crate::supervisor::session::Waiter;
 use crate::supervisor::worker::Task;
 use crate::supervisor::{log, role, start};
@@ -94,12 +94,11 @@ impl Supervisor {
         }
     }
 
-    /// The new program has said, by its exit code, whether it can go on.
-    pub(super) fn on_checked(&mut self, code: Option<i32>) {
-        if code == Some(0) {
-            self.set_stage(Stage::Proven);
-        } else {
-            self.give_reexec_up("the new program cannot go on with the state");
+    /// The new program has said whether it can go on.
+    pub(super) fn on_checked(&mut self, result: Result<(), Refusal>) {
+        match result {
+            Ok(()) => self.set_stage(Stage::Proven),
+            Err(refusal) => self.give_reexec_up(&format!("the new program cannot go on: {refusal}")),
         }
     }
 

@@ -62,24 +62,27 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Hears a worker.
+    /// Hears a worker. When it has closed its end, its end is told by SIGCHLD, with the status.
     pub(super) fn on_worker(&mut self, number: u64) {
-        for _ in 0..MAX_REPORTS {
-            let Some(worker) = self.workers.get(&number) else { return };
-            match worker.socket.try_recv() {
-                Ok(packet) => self.on_report(number, packet),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // Its end is told by SIGCHLD, with the status.
-                Err(_) => return self.deafen(number),
-            }
+        if self.hear(number) {
+            return;
         }
-    }
-
-    fn deafen(&mut self, number: u64) {
         let Some(worker) = self.workers.get(&number) else { return };
         if let Err(errno) = self.poller.remove(worker.socket.as_fd()) {
             log::warn(format_args!("watch a worker no longer: {errno}"));
         }
+    }
+
+    /// Takes the reports that wait; returns whether more may come.
+    fn hear(&mut self, number: u64) -> bool {
+        for _ in 0..MAX_REPORTS {
+            let Some(worker) = self.workers.get(&number) else { return true };
+            match worker.socket.try_recv() {
+                Ok(packet) => self.on_report(number, packet),
+                Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+            }
+        }
+        true
     }
 
     fn on_report(&mut self, number: u64, packet: Packet) {
@@ -133,17 +136,16 @@ impl Supervisor {
     pub(super) fn on_worker_end(&mut self, number: u64, status: ExitStatus) {
         let Some(worker) = self.workers.get(&number) else { return };
         let (pid, is_late) = (worker.pid, worker.is_late);
-        self.on_worker(number);
+        self.hear(number);
         let message = if is_late {
             "it took too long and was given up".to_owned()
         } else {
             format!("the worker ended early: {status:?}")
         };
+        // What has become another program says by its exit code what came of it.
         let is_check = self.workers.get(&number).is_some_and(|worker| matches!(worker.task, Task::Check));
-        self.finish(number, Err(refuse(RefusalKind::Failed, message)));
-        if is_check {
-            self.on_checked(status.code);
-        }
+        let is_fine = is_check && status.code == Some(0);
+        self.finish(number, if is_fine { Ok(()) } else { Err(refuse(RefusalKind::Failed, message)) });
         self.leaving.remove(&pid);
         if self.workers.is_empty() {
             self.early_ends.clear();
@@ -177,8 +179,7 @@ impl Supervisor {
                 }
                 self.on_exec_started(session, exec, waiter, result, worker.descriptors);
             }
-            // What it has become says by its exit code what came of it.
-            Task::Check => {}
+            Task::Check => self.on_checked(result),
             Task::Clean { session } => self.on_cleaned(session, result),
             Task::Layer { waiter, .. } => self.answer(waiter, result.map(|()| (Reply::Done, Vec::new()))),
             Task::Plain { waiter } => {
