@@ -1,10 +1,19 @@
 //! The command line: parse, call, print.
 
+mod down;
+pub(crate) mod first_images;
+mod image;
 pub mod log;
+pub(crate) mod node_file;
 mod serve;
+mod supervisor;
+
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use sandlot_runtime::image::{Recipe, Reference};
 
+use crate::config::Config;
 use crate::config::options::Options;
 
 /// Linux machines in browser terminals
@@ -19,8 +28,51 @@ struct Arguments {
 enum Command {
     /// Serve the site and the API
     Serve(Box<Options>),
+    /// Be the guardian of this node's supervisor, as its systemd unit does
+    Supervisor(Box<Options>),
+    /// End all sessions, then the supervisor
+    Down(Box<Options>),
+    /// List, import, remove and make images
+    #[command(subcommand)]
+    Image(ImageCommand),
     /// Print the version
     Version,
+}
+
+#[derive(Debug, Subcommand)]
+enum ImageCommand {
+    /// List the images of the content store
+    Ls {
+        #[command(flatten)]
+        options: Box<Options>,
+    },
+    /// Import an OCI archive, what `docker save` writes, or the tar of a root file system
+    Import {
+        /// The archive; `-` reads standard input
+        file: PathBuf,
+        /// Name of the image; a root file system needs one
+        #[arg(long)]
+        name: Option<Reference>,
+        #[command(flatten)]
+        options: Box<Options>,
+    },
+    /// Remove an image, and the unpacked layers that no other image needs
+    Rm {
+        /// Name of the image
+        name: Reference,
+        #[command(flatten)]
+        options: Box<Options>,
+    },
+    /// Make a default image: tiny or workbench
+    Make {
+        /// Which
+        recipe: Recipe,
+        /// Write its root file system into this tar file only
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+        #[command(flatten)]
+        options: Box<Options>,
+    },
 }
 
 /// Runs what the command line says.
@@ -30,7 +82,24 @@ enum Command {
 pub fn run() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Serve(options) => serve::run(*options),
+        Command::Supervisor(options) => match supervisor::become_guardian(&Config::load(*options)?)? {},
+        Command::Down(options) => down::down(&Config::load(*options)?, &mut std::io::stdout()),
+        Command::Image(command) => run_image(command),
         Command::Version => print_line(&format!("sandlot {}", env!("CARGO_PKG_VERSION"))),
+    }
+}
+
+fn run_image(command: ImageCommand) -> anyhow::Result<()> {
+    let out = &mut std::io::stdout();
+    match command {
+        ImageCommand::Ls { options } => image::list(&Config::load(*options)?, out),
+        ImageCommand::Import { file, name, options } => {
+            image::import(&Config::load(*options)?, &file, name.as_ref(), out)
+        }
+        ImageCommand::Rm { name, options } => image::remove(&Config::load(*options)?, &name, out),
+        ImageCommand::Make { recipe, to, options } => {
+            image::make(&Config::load(*options)?, recipe, to.as_deref(), out)
+        }
     }
 }
 

@@ -119,6 +119,8 @@ pub struct Config {
     pub default_playground: Option<PlaygroundName>,
     /// Default images that are made at the start where they are missing.
     pub make_images: Vec<String>,
+    /// Start a supervisor when none runs.
+    pub start_supervisor: bool,
     /// Logs as JSON.
     pub log_json: bool,
     /// Let pages expose their terminals to browser tests.
@@ -158,6 +160,7 @@ impl Config {
             quotas: quotas(file.limits)?,
             default_playground,
             make_images: make_images(options.make_images)?,
+            start_supervisor: options.start_supervisor.unwrap_or(true),
             log_json: options.log_json.unwrap_or(false),
             test_hooks,
             playgrounds,

@@ -10,6 +10,7 @@ pub mod db;
 pub mod error;
 pub mod http;
 pub mod id;
+pub mod image;
 pub mod instance;
 pub mod metrics;
 mod readiness;

@@ -2,10 +2,12 @@
 //!
 //! Everything that needs root happens before this, in one thread; here is only tokio.
 
+pub mod container;
 pub mod local;
 pub mod node;
 
 use std::net::TcpListener as StdListener;
+use std::process::Child;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +23,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::config::options::BackendKind;
 use crate::db::Database;
+use crate::image::Catalog;
 use crate::instance::Backend;
 use crate::instance::container::Containers;
 use crate::instance::images::Images;
@@ -30,6 +33,15 @@ use crate::session::{Parts, Sessions};
 use crate::shutdown::Shutdown;
 use crate::supervisor::{Link, News};
 use crate::{http, ws};
+
+/// What the start made before there were threads.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The site's listening socket, not blocking.
+    pub listener: StdListener,
+    /// Programs that make images, to be waited for.
+    pub makers: Vec<Child>,
+}
 
 /// News that wait for their handling; it never waits for the supervisor, so this is far more than ever stands here.
 const NEWS: usize = 4096;
@@ -42,7 +54,9 @@ const FIRST_AGREEMENT: Duration = Duration::from_secs(20);
 ///
 /// # Errors
 /// When something that serve stands on cannot be made.
-pub async fn run(config: Config, listener: StdListener, shutdown: Shutdown) -> anyhow::Result<()> {
+pub async fn run(config: Config, prepared: Prepared, shutdown: Shutdown) -> anyhow::Result<()> {
+    let Prepared { listener, makers } = prepared;
+    wait_for(makers);
     let config = Arc::new(config);
     let (sessions, news) = assemble(&config, &shutdown).await?;
     shutdown.spawn(sessions.clone().watch_events(news));
@@ -62,6 +76,17 @@ pub async fn run(config: Config, listener: StdListener, shutdown: Shutdown) -> a
     Ok(())
 }
 
+/// A maker that has ended is reaped; one that outlives serve is init's.
+fn wait_for(makers: Vec<Child>) {
+    for mut maker in makers {
+        std::thread::spawn(move || match maker.wait() {
+            Ok(status) if status.success() => tracing::info!("an image was made"),
+            Ok(status) => tracing::error!(%status, "an image could not be made"),
+            Err(error) => tracing::error!(%error, "wait for the maker of an image"),
+        });
+    }
+}
+
 async fn assemble(
     config: &Arc<Config>,
     shutdown: &Shutdown,
@@ -73,8 +98,10 @@ async fn assemble(
     let (backend, images) = match config.backend {
         BackendKind::Local => (Backend::Local(Local::new(sender, shutdown)?), Images::none_needed()),
         BackendKind::Container => {
+            let catalog =
+                Catalog::open(&config.state_dir, &config.run_dir).context("open the content store")?;
             let link = Link::open(config.supervisor_socket(), sender, Arc::clone(&metrics), shutdown);
-            (Backend::Container(Containers::new(link)), Images::default())
+            (Backend::Container(Containers::new(link)), Images::of(catalog))
         }
     };
     let (config, shutdown) = (Arc::clone(config), shutdown.clone());

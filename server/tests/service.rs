@@ -37,10 +37,10 @@ impl Service {
             backend: Some(BackendKind::Local),
             ..Options::default()
         })?;
-        let listener = sandlot_server::serve::local::prepare(&config)?;
-        let url = format!("http://{}", listener.local_addr()?);
+        let prepared = sandlot_server::serve::local::prepare(&config)?;
+        let url = format!("http://{}", prepared.listener.local_addr()?);
         let stop = sandlot_server::shutdown::Shutdown::default();
-        let done = tokio::spawn(sandlot_server::serve::run(config, listener, stop.clone()));
+        let done = tokio::spawn(sandlot_server::serve::run(config, prepared, stop.clone()));
         let http = reqwest::Client::builder().no_proxy().build()?;
         Ok(Self { state, url, http, stop, done })
     }

@@ -17,9 +17,6 @@ const FIRST_UID_BASE: u32 = 0x1000_0000;
 /// Ids of one test node: room for some hundred sessions.
 const UIDS_PER_NODE: u32 = 65_536 * 1200;
 
-/// Added to each configuration: a test node makes the small image only.
-const ONLY_TINY: &str = "\n[images]\nmake_at_start = [\"tiny\"]\n";
-
 static NODES: AtomicU32 = AtomicU32::new(0);
 
 /// What a test may choose about its node.
@@ -87,7 +84,7 @@ impl TestNode {
         let cgroup_parent = format!("sandlot-test-{process}-{number}");
         let before = Leaks::look(uid_base, UIDS_PER_NODE, &cgroup_parent, folder.path())?;
         ensure!(before.is_empty(), "left by an earlier test: {before}");
-        std::fs::write(folder.path().join("sandlot.toml"), format!("{}{ONLY_TINY}", options.config))?;
+        std::fs::write(folder.path().join("sandlot.toml"), &options.config)?;
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut node = Self { folder, options, serve: None, address, uid_base, cgroup_parent, before };
         node.start_serve()?;
@@ -165,6 +162,8 @@ impl TestNode {
             ("--config", path(self.folder.path().join("sandlot.toml"))),
             ("--cgroup-parent", self.cgroup_parent.clone()),
             ("--uid-base", self.uid_base.to_string()),
+            // Making the large image takes minutes; a test that needs it imports it.
+            ("--make-images", "tiny".to_owned()),
         ];
         pairs.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect()
     }
@@ -219,10 +218,10 @@ impl TestNode {
     /// # Errors
     /// When something did, or `down` failed.
     pub fn end(&mut self) -> Result<()> {
-        let down = self.command(&["down"])?.output()?;
         if self.serve.is_some() {
             self.end_serve(nix::sys::signal::Signal::SIGTERM)?;
         }
+        let down = self.command(&["down"])?.output()?;
         if !down.status.success() {
             bail!("sandlot down: {}{}", String::from_utf8_lossy(&down.stderr), self.log());
         }

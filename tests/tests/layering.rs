@@ -9,7 +9,7 @@ const SERVER_LAYERS: &[&[&str]] = &[
     &["main", "cli", "serve"],
     &["http", "ws", "docker", "proxy", "ssh"],
     &["session", "auth", "lab", "class", "cluster"],
-    &["instance", "engine", "terminal", "build", "registry"],
+    &["instance", "engine", "terminal", "image", "build", "registry"],
     &["db", "supervisor", "blocking"],
     &["id", "error", "config", "clock", "shutdown", "metrics"],
 ];

@@ -8,10 +8,10 @@ use crate::shutdown::Shutdown;
 pub(super) fn run(options: Options) -> anyhow::Result<()> {
     let config = Config::load(options)?;
     super::log::start(config.log_json);
-    let listener = match config.backend {
+    let prepared = match config.backend {
         BackendKind::Local => serve::local::prepare(&config)?,
-        BackendKind::Container => anyhow::bail!("the container backend is not built in yet"),
+        BackendKind::Container => serve::container::prepare(&config)?,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve::run(config, listener, Shutdown::default()))
+    runtime.block_on(serve::run(config, prepared, Shutdown::default()))
 }

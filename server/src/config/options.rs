@@ -62,6 +62,9 @@ pub struct Options {
     /// Default images to make at the start where they are missing [default: tiny,workbench]
     #[arg(long, env = "SANDLOT_MAKE_IMAGES", value_name = "LIST", value_delimiter = ',')]
     pub make_images: Option<Vec<String>>,
+    /// Start a supervisor when none runs; false waits for one that a unit of its own starts [default: true]
+    #[arg(long, env = "SANDLOT_START_SUPERVISOR", value_name = "BOOL")]
+    pub start_supervisor: Option<bool>,
     /// Logs as JSON, one object a line
     #[arg(long, env = "SANDLOT_LOG_JSON", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub log_json: Option<bool>,
@@ -90,6 +93,7 @@ impl Options {
             backend: self.backend.or(other.backend),
             default_playground: self.default_playground.or(other.default_playground),
             make_images: self.make_images.or(other.make_images),
+            start_supervisor: self.start_supervisor.or(other.start_supervisor),
             log_json: self.log_json.or(other.log_json),
             test_hooks: self.test_hooks,
         }

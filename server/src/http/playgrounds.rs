@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::config::playground::Playground;
-use crate::instance::images::ImageState;
+use crate::image::ImageState;
 
 /// A playground as people see it.
 #[derive(Debug, Serialize)]
@@ -39,7 +39,8 @@ pub(super) fn offers(app: &App) -> Vec<Offer> {
 fn offer(app: &App, playground: &Playground) -> Offer {
     let (state, progress) = match app.sessions.parts().images.state(&playground.image) {
         ImageState::Ready(_) => ("ready", String::new()),
-        ImageState::Making(progress) => ("making", progress),
+        ImageState::Making(making) => ("making", making.to_string()),
+        ImageState::Failed(_) => ("missing", "it could not be made".to_owned()),
         ImageState::Missing => ("missing", String::new()),
     };
     Offer {

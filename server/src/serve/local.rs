@@ -5,13 +5,14 @@ use std::os::unix::fs::DirBuilderExt;
 
 use anyhow::Context;
 
+use super::Prepared;
 use crate::config::Config;
 
 /// Makes the folders and listens.
 ///
 /// # Errors
 /// When one of them cannot be made.
-pub fn prepare(config: &Config) -> anyhow::Result<TcpListener> {
+pub fn prepare(config: &Config) -> anyhow::Result<Prepared> {
     let folder = config.serve_dir();
     std::fs::DirBuilder::new()
         .recursive(true)
@@ -21,5 +22,5 @@ pub fn prepare(config: &Config) -> anyhow::Result<TcpListener> {
     let listener =
         TcpListener::bind(config.listen).with_context(|| format!("listen on {}", config.listen))?;
     listener.set_nonblocking(true)?;
-    Ok(listener)
+    Ok(Prepared { listener, makers: Vec::new() })
 }

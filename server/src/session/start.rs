@@ -16,7 +16,7 @@ use crate::config::playground::Playground;
 use crate::db::session::{NewSession, Quota};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceName, PlaygroundName, SessionId};
-use crate::instance::images::ImageState;
+use crate::image::ImageState;
 
 /// A session that was just started, with its secrets: they are known here and to the client only.
 #[derive(Debug)]

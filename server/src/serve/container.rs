@@ -1,0 +1,61 @@
+//! Start of serve over containers: as root and in one thread it makes what needs root, then gives root up for good.
+//!
+//! ```text
+//! root   close what was inherited -> folders -> supervisor (found, or its guardian started) -> listening socket
+//!        (taken from the supervisor, or bound and left with it) -> makers of missing images
+//! serve  uid and groups, no capability, no_new_privs, filter -> layers that are not unpacked yet -> tokio
+//! ```
+
+mod folders;
+mod listener;
+pub(crate) mod supervisor;
+
+use anyhow::{Context, ensure};
+use nix::unistd::geteuid;
+use sandlot_runtime::cgroup::{Role, Tree};
+use sandlot_runtime::process::unprivileged::give_up_privileges;
+use sandlot_runtime::sys::close::close_all_on_exec;
+
+use super::Prepared;
+use crate::cli::first_images;
+use crate::config::Config;
+use crate::image::{Catalog, unpack_missing};
+
+/// Prepares everything and gives up root. Must run before any thread exists.
+///
+/// # Errors
+/// With the step that failed and what to do; nothing serves then.
+pub fn prepare(config: &Config) -> anyhow::Result<Prepared> {
+    ensure!(
+        geteuid().is_root(),
+        "serve starts machines and must be started by root (try --backend local without)"
+    );
+    let given = listener::given_by_service_manager()?;
+    close_all_on_exec().context("mark inherited descriptors")?;
+    folders::make(config)?;
+    let mut client = supervisor::find_or_start(config)?;
+    if config.start_supervisor {
+        let tree = Tree::open(&config.cgroup_parent).context("open the node's cgroup")?;
+        tree.adopt(Role::Serve, 0).context("enter serve's cgroup")?;
+    }
+    let listener = listener::take_or_bind(config, given, &mut client)?;
+    let makers = first_images::make_missing(config, &config.make_images)?;
+    // A connection made by root may ask more than serve may.
+    drop(client);
+    give_up_privileges(config.serve_uid())
+        .map_err(|failure| anyhow::anyhow!("give up root: {}: {}", failure.message, failure.errno.desc()))?;
+    unpack(config)?;
+    Ok(Prepared { listener, makers })
+}
+
+/// Layers that an `image import` brought in while no node ran.
+fn unpack(config: &Config) -> anyhow::Result<()> {
+    let catalog = Catalog::open(&config.state_dir, &config.run_dir).context("open the content store")?;
+    let mut client = supervisor::connect(config).context("connect to the supervisor as serve")?;
+    client.set_timeout(supervisor::UNPACK_TIMEOUT);
+    if let Err(error) = unpack_missing(catalog.store(), &mut client) {
+        // Its playgrounds refuse; the others work.
+        tracing::error!(%error, "unpack images");
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! Finding the node's supervisor, or starting its guardian and waiting until it answers.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use sandlot_runtime::supervisor::client::{Client, ClientError};
+
+use crate::cli::node_file;
+use crate::config::Config;
+
+/// From the start of the guardian, or of the supervisor's own unit, to the first answer.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// Between two attempts to connect.
+const RETRY: Duration = Duration::from_millis(5);
+/// Unpacking a large image on a slow disk.
+pub(super) const UNPACK_TIMEOUT: Duration = Duration::from_secs(1800);
+
+/// A greeted connection.
+pub(super) fn connect(config: &Config) -> Result<Client, ClientError> {
+    let mut client = Client::connect(&config.supervisor_socket())?;
+    client.hello()?;
+    Ok(client)
+}
+
+/// The supervisor that runs; else one is started, or awaited where a unit of its own starts it.
+pub(super) fn find_or_start(config: &Config) -> Result<Client> {
+    if let Ok(client) = connect(config) {
+        return Ok(client);
+    }
+    if config.start_supervisor {
+        start_guardian(config)?;
+    }
+    let end = Instant::now() + START_TIMEOUT;
+    loop {
+        match connect(config) {
+            Ok(client) => return Ok(client),
+            Err(error) if Instant::now() > end => {
+                bail!(
+                    "no supervisor answers at {}: {error}; its log says why",
+                    config.supervisor_socket().display()
+                );
+            }
+            Err(_) => std::thread::sleep(RETRY),
+        }
+    }
+}
+
+/// The guardian outlives serve: it starts a session of its own, and its output goes where serve's log goes.
+#[expect(clippy::disallowed_methods, reason = "called before serve has threads")]
+fn start_guardian(config: &Config) -> Result<()> {
+    let file = node_file::write(config)?;
+    let program = supervisor_program()?;
+    let mut command = Command::new(&program);
+    command.arg("supervisor").arg("--node-file").arg(file).stdin(Stdio::null()).stdout(Stdio::null());
+    // Not waited for: it lives as long as the node.
+    drop(command.spawn().with_context(|| format!("start `{}`", program.display()))?);
+    Ok(())
+}
+
+/// The small static binary beside this one.
+pub(crate) fn supervisor_program() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let program = own.with_file_name("sandlot-oci");
+    ensure!(program.is_file(), "`{}` is missing: it is installed beside `sandlot`", program.display());
+    Ok(program)
+}
