@@ -4,19 +4,25 @@
 //! signals: no file, no socket, no configuration.
 
 use std::ffi::CStr;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::sys::signal::send_to_all;
+use crate::sys::signal::{send_to_all, wait_for};
 
 /// Signals that ask for an orderly end.
 const ENDING: [Signal; 4] = [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGPWR];
 
 /// What `ps` shows.
 const NAME: &CStr = c"sandlot-reaper";
+
+/// Programs that joined are not this process's children, so it hears nothing of their end: while ending it looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// Until then only signals wake it.
+const NEVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// Reaps until a signal asks for the end and no other process is left. Returns the exit code.
 pub fn run() -> i32 {
@@ -29,14 +35,13 @@ pub fn run() -> i32 {
     }
     let mut is_ending = false;
     loop {
-        match signals.wait() {
-            Ok(Signal::SIGCHLD) | Err(_) => {}
-            Ok(signal) => {
-                is_ending = true;
-                pass_on(signal);
-            }
+        let signal = wait_for(&signals, if is_ending { LOOK_AGAIN } else { NEVER });
+        if let Some(signal) = ENDING.into_iter().find(|ending| signal == Ok(*ending as i32)) {
+            is_ending = true;
+            pass_on(signal);
         }
-        if !reap() && is_ending && is_alone() {
+        reap();
+        if is_ending && is_alone() {
             return 0;
         }
     }
@@ -50,18 +55,15 @@ fn pass_on(signal: Signal) {
     }
 }
 
-/// Waits for every child that has ended. Whether children are left.
-fn reap() -> bool {
-    loop {
-        match waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::StillAlive) => return true,
-            Err(Errno::ECHILD) => return false,
-            Ok(_) | Err(_) => {}
-        }
-    }
+/// Waits for every child that has ended.
+fn reap() {
+    while !matches!(
+        waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)),
+        Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD)
+    ) {}
 }
 
-/// Whether no other process is left: those that joined are not children.
+/// Whether no other process is left.
 fn is_alone() -> bool {
     send_to_all(0) == Err(Errno::ESRCH)
 }

@@ -80,16 +80,25 @@ pub fn start(plan: &Plan, resources: &Resources<'_>) -> Result<Started, StepErro
 /// Waits for the id of the process that the entrance cloned.
 pub(super) fn receive_pid(parent: &ParentEnd) -> Result<(Pid, Unfinished), StepError> {
     let outside = |errno| StepError::new(STEP, during("wait for the entrance")(errno));
-    match parent.receive(Instant::now() + PATIENCE).map_err(outside)? {
-        Report::Pid(pid) => {
-            // It is a child of this process that nobody has waited for, so the id is still its own.
-            let pidfd = pidfd::open(pid).map_err(outside)?;
-            Ok((pid, Unfinished::new(pidfd)))
-        }
-        Report::Failed(error) => Err(error),
+    let receive = || parent.receive(Instant::now() + PATIENCE).map_err(outside);
+    match receive()? {
+        Report::Pid(pid) => watch(pid).map_err(outside),
+        // The process may fail before the entrance has told its id: it must not be left behind.
+        Report::Failed(error) => match receive() {
+            Ok(Report::Pid(pid)) => {
+                drop(watch(pid).map_err(outside)?);
+                Err(error)
+            }
+            _ => Err(error),
+        },
         Report::Ready(_) => Err(outside(Errno::EPROTO)),
         Report::Closed => Err(outside(Errno::ECHILD)),
     }
+}
+
+fn watch(pid: Pid) -> Result<(Pid, Unfinished), Errno> {
+    // It is a child of this process that nobody has waited for, so the id is still its own.
+    Ok((pid, Unfinished::new(pidfd::open(pid)?)))
 }
 
 /// Moves a waiting process into its cgroup, where it was not cloned there.

@@ -58,7 +58,7 @@ impl<'a> Program<'a> {
         for step in STEPS {
             if let Err(failure) = (step.run)(&mut self) {
                 // If the worker is gone nobody needs to hear it.
-                let _unheard = self.sync.send_failure(&StepError::new(step.name, failure));
+                let _unheard = self.sync.send_last_failure(&StepError::new(step.name, failure));
                 return;
             }
         }

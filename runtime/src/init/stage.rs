@@ -75,7 +75,7 @@ impl<'a> Stage<'a> {
 
     fn report(&self, error: StepError) -> StepError {
         // A worker that is gone has closed the socket and needs no report; this process ends in either case.
-        let _unheard = self.sync.send_failure(&error);
+        let _unheard = self.sync.send_last_failure(&error);
         error
     }
 }

@@ -125,6 +125,16 @@ impl ChildEnd {
         packet::send(self.0.as_fd(), &bytes, &[]).map_err(errno)
     }
 
+    /// Tells that a step failed, where a go may be on its way: it is waited for, since a socket that is closed with
+    /// something unread in it takes the report away from the worker.
+    ///
+    /// # Errors
+    /// What the socket gives; `EPIPE` also when the worker has closed it, having read the report.
+    pub fn send_last_failure(&self, error: &StepError) -> Result<(), Errno> {
+        self.send_failure(error)?;
+        self.wait_for_go()
+    }
+
     /// Waits until the worker says go.
     ///
     /// # Errors

@@ -1,10 +1,12 @@
 //! A machine for a test: a busybox layer, a writable folder, a user namespace, a cgroup, and its pid 1.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -14,6 +16,7 @@ use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
+use oci_spec::runtime::Spec;
 use sandlot_runtime::cgroup::{Instance, LeafName, Removal, Role, Tree};
 use sandlot_runtime::container::{self, JoinPlan, Joined, Resources, machine, userns, worker};
 use sandlot_runtime::init::Identity;
@@ -30,6 +33,7 @@ use tempfile::TempDir;
 pub(crate) const IMAGE_BASE: u32 = 3_000_000_000;
 pub(crate) const SESSION_BASE: u32 = IMAGE_BASE + 65_536;
 const IDS: u32 = 65_536;
+const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\n";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -40,27 +44,34 @@ pub(crate) fn require_root() {
 }
 
 pub(crate) struct Machine {
-    pub(crate) spec: protocol::Machine,
+    pub(crate) machine: protocol::Machine,
+    spec: Spec,
     pub(crate) plan: Plan,
     pub(crate) pidfd: OwnedFd,
+    /// Time from the fork of the worker to the exec of pid 1.
+    pub(crate) took: Duration,
+    ended: Cell<bool>,
     cgroup: Option<Instance>,
     tree: String,
-    pub(crate) folder: TempDir,
+    folder: Rc<TempDir>,
 }
 
+#[derive(Debug)]
 pub(crate) struct Output {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-impl Machine {
-    pub(crate) fn new() -> Self {
-        Self::with(|_| {}).unwrap()
-    }
+/// What a machine is made of, before it is started.
+pub(crate) struct Draft {
+    pub(crate) machine: protocol::Machine,
+    pub(crate) spec: Spec,
+    folder: TempDir,
+}
 
-    /// A machine whose description `change` may alter.
-    pub(crate) fn with(change: impl FnOnce(&mut protocol::Machine)) -> Result<Self, String> {
+impl Draft {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let layer = DiffId::try_from("a".repeat(64)).unwrap();
@@ -68,31 +79,86 @@ impl Machine {
         for name in ["upper", "work", "scratch"] {
             fs::create_dir(folder.path().join(name)).unwrap();
         }
-        lchown(folder.path().join("upper"), Some(SESSION_BASE), Some(SESSION_BASE)).unwrap();
-        lchown(folder.path().join("work"), Some(SESSION_BASE), Some(SESSION_BASE)).unwrap();
-        let mut spec = description(vec![layer]);
-        change(&mut spec);
-        Self::start(spec, folder)
+        for name in ["upper", "work"] {
+            lchown(folder.path().join(name), Some(SESSION_BASE), Some(SESSION_BASE)).unwrap();
+        }
+        let machine = description(vec![layer]);
+        let spec = machine::spec_for(&machine).unwrap();
+        Self { machine, spec, folder }
     }
 
-    fn start(spec: protocol::Machine, folder: TempDir) -> Result<Self, String> {
+    /// Changes the description, from which the spec is made anew.
+    pub(crate) fn describe(mut self, change: impl FnOnce(&mut protocol::Machine)) -> Self {
+        change(&mut self.machine);
+        self.spec = machine::spec_for(&self.machine).unwrap();
+        self
+    }
+
+    /// Changes the spec alone: a machine that serve could not ask for.
+    pub(crate) fn respec(mut self, change: impl FnOnce(&mut Spec)) -> Self {
+        change(&mut self.spec);
+        self
+    }
+
+    /// Changes the unpacked image, which then belongs to the image range again.
+    pub(crate) fn image(self, change: impl FnOnce(&Path)) -> Self {
+        change(&self.tree());
+        own(&self.tree());
+        self
+    }
+
+    /// Makes a file of the image setuid root.
+    pub(crate) fn mark_setuid(&self, file: &str) {
+        let path = self.tree().join(file);
+        fs::set_permissions(path, fs::Permissions::from_mode(0o4755)).unwrap();
+    }
+
+    /// Adds layers of one marking file each; returns their names.
+    pub(crate) fn add_empty_layers(&self, count: usize) -> Vec<DiffId> {
+        let name = |number: usize| DiffId::try_from(format!("{number:064x}")).unwrap();
+        for layer in (0..count).map(name) {
+            let tree = self.folder.path().join("layers").join(layer.as_hex());
+            fs::create_dir_all(tree.join("marks")).unwrap();
+            fs::write(tree.join("marks").join(layer.as_hex()), "").unwrap();
+            own(&tree);
+        }
+        (0..count).map(name).collect()
+    }
+
+    fn tree(&self) -> PathBuf {
+        self.folder.path().join("layers").join("a".repeat(64))
+    }
+
+    pub(crate) fn start(self) -> Result<Machine, String> {
+        Machine::start(self.machine, &self.spec, Rc::new(self.folder))
+    }
+}
+
+impl Machine {
+    pub(crate) fn new() -> Self {
+        Draft::new().start().unwrap()
+    }
+
+    fn start(machine: protocol::Machine, spec: &Spec, folder: Rc<TempDir>) -> Result<Self, String> {
         let tree_name =
             format!("sandlot-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let tree = Tree::open(&tree_name).unwrap();
         tree.adopt(Role::Supervisor, 0).unwrap();
         let session = SessionNumber::try_from(1).unwrap();
-        let cgroup =
-            tree.create_instance(session, InstanceIndex::try_from(0).unwrap(), &spec.limits, None).unwrap();
+        let cgroup = tree
+            .create_instance(session, InstanceIndex::try_from(0).unwrap(), &machine.limits, None)
+            .unwrap();
         let userns = userns::create(SESSION_BASE, IDS).map_err(|error| error.to_string())?;
-        let plan = Plan::try_from(&machine::spec_for(&spec).unwrap()).unwrap();
+        let plan = Plan::try_from(spec).unwrap();
         let reaper = container::reaper_program::load(&static_program()).unwrap();
         filter();
+        let begin = Instant::now();
         let started = in_worker(&[userns.as_fd(), reaper.as_fd()], |report| {
             let idmap = userns::create_idmap(IMAGE_BASE, SESSION_BASE, IDS)?;
             let layers_folder = File::open(folder.path().join("layers")).unwrap();
             let rootfs = layers::mount(&Layers {
                 folder: layers_folder.as_fd(),
-                layers: &spec.layers,
+                layers: &machine.layers,
                 idmap: idmap.as_fd(),
                 upper: &folder.path().join("upper"),
                 work: &folder.path().join("work"),
@@ -107,7 +173,7 @@ impl Machine {
                 leaf: Some(&leaf),
                 reaper: reaper.as_fd(),
                 filter: Some(filter()),
-                identity: Some(Identity { hostname: &spec.hostname, login: spec.login }),
+                identity: Some(Identity { hostname: &machine.hostname, login: machine.login }),
             };
             let started = container::start(&plan, &resources)?;
             report(started.pid, &[started.pidfd.as_fd()]);
@@ -116,7 +182,17 @@ impl Machine {
         match started {
             Ok((_, mut descriptors)) => {
                 let pidfd = descriptors.remove(0);
-                Ok(Self { spec, plan, pidfd, cgroup: Some(cgroup), tree: tree_name, folder })
+                Ok(Self {
+                    machine,
+                    spec: spec.clone(),
+                    plan,
+                    pidfd,
+                    took: begin.elapsed(),
+                    ended: Cell::new(false),
+                    cgroup: Some(cgroup),
+                    tree: tree_name,
+                    folder,
+                })
             }
             Err(error) => {
                 remove_tree(cgroup, &tree_name);
@@ -126,8 +202,13 @@ impl Machine {
     }
 
     pub(crate) fn join(&self, command: &Command, terminal: Option<Winsize>) -> Result<Joined, String> {
-        let join =
-            JoinPlan { command, login: self.spec.login, terminal, plan: &self.plan, filter: Some(filter()) };
+        let join = JoinPlan {
+            command,
+            login: self.machine.login,
+            terminal,
+            plan: &self.plan,
+            filter: Some(filter()),
+        };
         let tree = self.tree.clone();
         let (pid, mut descriptors) = in_worker(&[self.pidfd.as_fd()], |report| {
             let tree = Tree::open(&tree).unwrap();
@@ -144,22 +225,53 @@ impl Machine {
         Ok(Joined { pid, pidfd, descriptors })
     }
 
+    /// Runs a line of shell as the machine's user.
+    pub(crate) fn sh(&self, line: &str) -> Output {
+        self.run(&["sh", "-c", line])
+    }
+
     pub(crate) fn run(&self, argv: &[&str]) -> Output {
         self.run_as(argv, None)
     }
 
     pub(crate) fn run_as(&self, argv: &[&str], user: Option<&str>) -> Output {
-        let command = Command {
-            argv: argv.iter().map(|argument| (*argument).to_owned()).collect(),
-            user: user.map(str::to_owned),
-            ..Command::default()
-        };
-        let mut joined = self.join(&command, None).unwrap();
-        drop(joined.descriptors.remove(0));
+        let argv = argv.iter().map(|argument| (*argument).to_owned()).collect();
+        self.exec(&Command { argv, user: user.map(str::to_owned), ..Command::default() }).unwrap()
+    }
+
+    /// Runs a program to its end.
+    pub(crate) fn exec(&self, command: &Command) -> Result<Output, String> {
+        self.exec_on(command, b"")
+    }
+
+    pub(crate) fn exec_with_input(&self, command: &Command, input: &[u8]) -> Output {
+        self.exec_on(command, input).unwrap()
+    }
+
+    fn exec_on(&self, command: &Command, input: &[u8]) -> Result<Output, String> {
+        let mut joined = self.join(command, None)?;
+        File::from(joined.descriptors.remove(0)).write_all(input).unwrap();
         let stderr = File::from(joined.descriptors.remove(1));
         let stdout = File::from(joined.descriptors.remove(0));
         let [stdout, stderr] = read_all([stdout, stderr]);
-        Output { code: wait(joined.pidfd.as_fd()), stdout, stderr }
+        Ok(Output { code: wait(joined.pidfd.as_fd()), stdout, stderr })
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        pidfd::send_signal(self.pidfd.as_fd(), signal).unwrap();
+    }
+
+    /// Waits for pid 1, which must be told to end. Its exit code.
+    pub(crate) fn wait(&self) -> i32 {
+        self.ended.set(true);
+        wait(self.pidfd.as_fd())
+    }
+
+    /// Ends it and starts it again over the same writable folder.
+    pub(crate) fn restart(self) -> Result<Self, String> {
+        let (machine, spec, folder) = (self.machine.clone(), self.spec.clone(), self.folder.clone());
+        drop(self);
+        Self::start(machine, &spec, folder)
     }
 
     pub(crate) fn open_terminal(&self, size: Winsize) -> Terminal {
@@ -170,17 +282,13 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        pidfd::send_signal(self.pidfd.as_fd(), Signal::SIGKILL).unwrap();
-        wait(self.pidfd.as_fd());
-        // Programs that had joined are this process's children now.
-        while let Ok(status) = nix::sys::wait::waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) {
-            assert!(
-                status != WaitStatus::StillAlive || std::thread::panicking(),
-                "a process outlived its pid 1"
-            );
-            if status == WaitStatus::StillAlive {
-                break;
-            }
+        if !self.ended.get() {
+            pidfd::send_signal(self.pidfd.as_fd(), Signal::SIGKILL).unwrap();
+        }
+        // Pid 1 is not gone before every program that had joined is waited for, and those are this process's children.
+        let end = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
+        while waitid(Id::PIDFd(self.pidfd.as_fd()), end) == Ok(WaitStatus::StillAlive) {
+            waitid(Id::All, WaitPidFlag::WEXITED).unwrap();
         }
         if let Some(cgroup) = self.cgroup.take() {
             remove_tree(cgroup, &self.tree);
@@ -207,6 +315,22 @@ fn remove_tree(cgroup: Instance, name: &str) {
     while Tree::remove(name).unwrap() != Removal::Gone {
         assert!(Instant::now() < end, "the cgroups of {name} stay busy");
         std::thread::yield_now();
+    }
+}
+
+/// No process, mount or cgroup of these tests is left.
+pub(crate) fn assert_nothing_left() {
+    assert_eq!(nix::sys::wait::wait(), Err(nix::errno::Errno::ECHILD), "a child is left");
+    let name = format!("sandlot-test-{}-", std::process::id());
+    let mine = |folder: fs::DirEntry| folder.file_name().to_string_lossy().starts_with(&name);
+    for hierarchy in fs::read_dir("/sys/fs/cgroup").unwrap() {
+        let path = hierarchy.unwrap().path();
+        if path.is_dir() {
+            assert!(
+                !fs::read_dir(&path).unwrap().any(|entry| mine(entry.unwrap())),
+                "a cgroup is left in {path:?}"
+            );
+        }
     }
 }
 
@@ -358,11 +482,11 @@ fn busybox_layer(tree: &Path) {
     fs::copy("/usr/bin/busybox", tree.join("bin/busybox"))
         .or_else(|_| fs::copy("/bin/busybox", tree.join("bin/busybox")))
         .unwrap();
-    let list = std::process::Command::new("busybox").arg("--list").output().unwrap();
+    let list = std::process::Command::new(tree.join("bin/busybox")).arg("--list").output().unwrap();
     for name in String::from_utf8(list.stdout).unwrap().lines().filter(|name| *name != "busybox") {
         symlink("busybox", tree.join("bin").join(name)).unwrap();
     }
-    fs::write(tree.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n").unwrap();
+    fs::write(tree.join("etc/passwd"), PASSWD).unwrap();
     fs::write(tree.join("etc/group"), "root:x:0:\n").unwrap();
     own(tree);
 }
