@@ -197,6 +197,16 @@ fn default_filter() -> Result<&'static Filter> {
     Ok(FILTER.get_or_init(|| filter))
 }
 
+/// The sealed copy of the reaper, made once.
+fn reaper() -> Result<&'static OwnedFd> {
+    static REAPER: OnceLock<OwnedFd> = OnceLock::new();
+    if let Some(reaper) = REAPER.get() {
+        return Ok(reaper);
+    }
+    let reaper = reaper_program::load(&binary("sandlot-oci")?)?;
+    Ok(REAPER.get_or_init(|| reaper))
+}
+
 /// Where an instance writes.
 fn writable_folder(first_id: u32) -> Result<tempfile::TempDir> {
     let folder = tempfile::Builder::new().prefix("sandlot-test-").tempdir()?;
@@ -217,7 +227,7 @@ fn start_in_worker(
     cgroup: &str,
 ) -> Result<(Pid, OwnedFd)> {
     let userns = userns::create(first_id, IDS)?;
-    let reaper = reaper_program::load(&binary("sandlot-oci")?)?;
+    let reaper = reaper()?;
     let filter = default_filter()?;
     let (pid, mut descriptors) = worker::run(&[userns.as_fd(), reaper.as_fd()], |report| {
         let idmap = userns::create_idmap(IMAGE_BASE, first_id, IDS)?;

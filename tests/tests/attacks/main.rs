@@ -15,6 +15,8 @@ mod joins;
 mod kernel;
 mod sight;
 
+use std::time::Instant;
+
 use anyhow::{Context, Result, ensure};
 use case::Case;
 use host::Host;
@@ -44,10 +46,12 @@ fn main() -> Result<()> {
     let strong = Instance::start(&image, Changes::default()).context("start the strong instance")?;
     let field = Field { host: Host::new(image.tree())?, image, strong };
     let (mut passed, mut failed) = (0, 0);
+    let mut last = Instant::now();
     let mut count = |name: &str, result: Result<String>| match result {
         Ok(remark) => {
             passed += 1;
-            println!("test {name} ... ok {remark}");
+            println!("test {name} ... ok in {} ms {remark}", last.elapsed().as_millis());
+            last = Instant::now();
         }
         Err(error) => {
             failed += 1;
