@@ -2,6 +2,8 @@
 
 #[path = "root_supervisor/guardian.rs"]
 mod guardian;
+#[path = "root_supervisor/hostile.rs"]
+mod hostile;
 #[path = "root_supervisor/node.rs"]
 mod node;
 #[path = "root_supervisor/reexec.rs"]

@@ -25,7 +25,9 @@ use tempfile::TempDir;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Away from a node that may run beside the tests, and from the ids of other tests.
-const FIRST_BASE: u32 = 3_100_000_000;
+const FIRST_BASE: u32 = 3_400_000_000;
+/// Runs of these tests at the same time have ids of their own, most likely.
+const RUNS: u32 = 60;
 const SESSIONS: u32 = 200;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -279,7 +281,8 @@ fn all_mounts() -> Vec<String> {
 
 fn node_file(folder: &Path) -> NodeFile {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let uid_base = FIRST_BASE + number * (SESSIONS + 2) * 65_536;
+    // Nodes of one run follow each other, so they may share their ids.
+    let uid_base = FIRST_BASE + std::process::id() % RUNS * (SESSIONS + 2) * 65_536;
     NodeFile {
         node_id: format!("t{number}"),
         state_dir: folder.join("state"),

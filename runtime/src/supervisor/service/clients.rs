@@ -12,8 +12,11 @@ use crate::supervisor::protocol::{Call, Event, FromSupervisor, Refusal, RefusalK
 use crate::supervisor::session::Waiter;
 use crate::supervisor::socket::{Packet, Socket};
 
-/// Clients at once, at most: serve has one, commands of the operator the rest.
-const MAX_CONNECTIONS: usize = 32;
+/// Connections of serve at once, at most: it needs one, and the next serve another.
+const MAX_OF_SERVE: usize = 24;
+/// Connections of root at once, at most: commands of the operator and the guardian. Counted apart, so that serve
+/// cannot lock the operator out.
+const MAX_OF_ROOT: usize = 32;
 
 impl Supervisor {
     /// Takes one connection. One too many, or of a stranger, is closed at once.
@@ -31,8 +34,9 @@ impl Supervisor {
         if uid != 0 && uid != self.state.node.serve_uid {
             return log::warn(format_args!("client of uid {uid}: only root and serve may connect"));
         }
-        if self.state.connections.len() >= MAX_CONNECTIONS {
-            return log::warn(format_args!("client of uid {uid}: {MAX_CONNECTIONS} are connected already"));
+        let most = if uid == 0 { MAX_OF_ROOT } else { MAX_OF_SERVE };
+        if self.state.connections.values().filter(|connection| connection.uid == uid).count() >= most {
+            return log::warn(format_args!("client of uid {uid}: {most} are connected already"));
         }
         self.state.last_connection += 1;
         let number = self.state.last_connection;
