@@ -8,6 +8,8 @@ mod hostile;
 mod node;
 #[path = "root_supervisor/reexec.rs"]
 mod reexec;
+#[path = "root_supervisor/size.rs"]
+mod size;
 
 use node::{Node, end, session, type_and_read, unix_ms, until, wait_for};
 use sandlot_runtime::supervisor::name::{InstanceIndex, TerminalNumber};
