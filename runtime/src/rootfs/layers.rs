@@ -22,6 +22,7 @@ use nix::unistd::{fchdir, symlinkat};
 
 use crate::failure::{Failure, StepError, during};
 use crate::supervisor::name::DiffId;
+use crate::sys::capability::{self, Sets};
 use crate::sys::mount::{
     MOUNT_ATTR_IDMAP, MOUNT_ATTR_NODEV, MOUNT_ATTR_RDONLY, attach, open_tree, set_attributes,
 };
@@ -62,9 +63,19 @@ fn mount_overlay(layers: &Layers<'_>) -> Result<OwnedFd, Failure> {
     attach_layers(scratch.as_fd(), layers)?;
     fchdir(&scratch).map_err(during("enter the scratch folder"))?;
     let options = options(layers.layers.len());
-    mount_filesystem(Some("sandlot"), "m", Some("overlay"), MsFlags::MS_NODEV, Some(options.as_str()))
-        .map_err(during(format!("mount overlay over {} layers", layers.layers.len())))?;
+    mount_bound(&options).map_err(during(format!("mount overlay over {} layers", layers.layers.len())))?;
     open_folder(Path::new("m"))
+}
+
+/// Overlay makes all its writes with the capabilities of who mounted it. Without CAP_SYS_RESOURCE they are bound by
+/// project quotas and by what a file system reserves for root.
+fn mount_bound(options: &str) -> Result<(), Errno> {
+    const CAP_SYS_RESOURCE: u64 = 1 << 24;
+    let before = capability::get()?;
+    capability::set(Sets { effective: before.effective & !CAP_SYS_RESOURCE, ..before })?;
+    let mounted = mount_filesystem(Some("sandlot"), "m", Some("overlay"), MsFlags::MS_NODEV, Some(options));
+    capability::set(before)?;
+    mounted
 }
 
 fn open_folder(path: &Path) -> Result<OwnedFd, Failure> {
