@@ -302,14 +302,16 @@ impl Drop for Machine {
 fn remove_tree(cgroup: Instance, name: &str) {
     drop(cgroup);
     // This process itself sits in the tree; a test process has no other place to go back to than the root.
-    for hierarchy in fs::read_dir("/sys/fs/cgroup").unwrap() {
-        let procs = hierarchy.unwrap().path().join("cgroup.procs");
-        if procs.exists() {
-            fs::write(procs, "0").unwrap();
+    let unified = Path::new("/sys/fs/cgroup/cgroup.procs");
+    if unified.exists() {
+        fs::write(unified, "0").unwrap();
+    } else {
+        for hierarchy in fs::read_dir("/sys/fs/cgroup").unwrap() {
+            let procs = hierarchy.unwrap().path().join("cgroup.procs");
+            if procs.exists() {
+                fs::write(procs, "0").unwrap();
+            }
         }
-    }
-    if Path::new("/sys/fs/cgroup/cgroup.procs").exists() {
-        fs::write("/sys/fs/cgroup/cgroup.procs", "0").unwrap();
     }
     let end = Instant::now() + PATIENCE;
     while Tree::remove(name).unwrap() != Removal::Gone {
