@@ -6,7 +6,6 @@ pub mod client;
 mod clock;
 pub mod codec;
 mod connection;
-mod disk;
 mod ground;
 mod guardian;
 mod job;

@@ -1,4 +1,5 @@
 //! The supervisor and its guardian with real containers on the running kernel. Needs root.
+#![expect(clippy::unwrap_used, reason = "a test may panic, also in its fixtures")]
 
 #[path = "root_supervisor/guardian.rs"]
 mod guardian;
@@ -31,7 +32,7 @@ fn a_session_lives_and_ends_without_a_trace() {
     assert_eq!(status, ExitStatus { code: Some(3), signal: None });
     end(&mut client, 1);
     assert_eq!(node.session_processes(), 0);
-    assert_eq!(node.supervisor_descriptors(welcome.pid), before);
+    node.until_descriptors(welcome.pid, &before);
 }
 
 #[test]

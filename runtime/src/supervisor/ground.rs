@@ -6,12 +6,12 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use super::disk::Driver;
 use super::name::{InstanceIndex, SessionNumber};
 use super::node::NodeFile;
 use super::protocol::Machine;
 use crate::cgroup::{self, Tree};
 use crate::container::reaper_program;
+use crate::disk::{self, Driver, Wish};
 use crate::image::unpack;
 use crate::process::seccomp::{self, CompileError, Filter};
 
@@ -21,6 +21,9 @@ pub(crate) enum GroundError {
     /// The control groups.
     #[error(transparent)]
     Cgroup(#[from] cgroup::Error),
+    /// How files are limited.
+    #[error(transparent)]
+    Disk(#[from] disk::Error),
     /// The description of the system call filter.
     #[error(transparent)]
     Profile(#[from] oci_spec::OciSpecError),
@@ -68,7 +71,7 @@ impl Ground {
         Ok(Self {
             node: node.clone(),
             tree: Tree::open(&node.cgroup_parent)?,
-            driver: Driver,
+            driver: Driver::probe(&node.state_dir.join("node"), node.disk.parse::<Wish>()?)?,
             reaper: reaper_program::load(program).map_err(io("load", program.to_owned()))?,
             filters: [compile(false)?, compile(true)?],
         })
@@ -88,7 +91,8 @@ impl Ground {
 
     /// What the node lacks, one sentence each.
     pub(crate) fn degraded(&self) -> Vec<String> {
-        self.tree.degraded().to_vec()
+        let disk = self.driver.degraded().map(str::to_owned);
+        self.tree.degraded().iter().cloned().chain(disk).collect()
     }
 
     /// Folder of a session's files.

@@ -63,7 +63,7 @@ fn nonsense_is_refused_and_then_dropped() {
     packet::send(empty.as_fd(), b"", &nine).unwrap();
     until("it is dropped", || is_closed(&empty));
     assert!(matches!(good.call(Request::Facts, &[]).unwrap().0, Reply::Facts(_)));
-    until("no descriptor stays", || node.supervisor_descriptors(welcome.pid) == before);
+    node.until_descriptors(welcome.pid, &before);
 }
 
 #[test]
@@ -159,7 +159,6 @@ fn only_root_and_serve_connect_and_only_root_ends_the_node() {
 }
 
 /// Runs [`stranger`] as another user; returns what it saw.
-#[expect(clippy::disallowed_methods, reason = "a test starts a client as another user")]
 fn as_user(node: &Node, uid: u32) -> String {
     // The program must be reachable for that user.
     let program = node.folder.path().join("client");
@@ -277,6 +276,6 @@ fn any_order_of_requests_is_survived() {
     assert_eq!(welcome, same);
     again.call(Request::Facts, &[]).unwrap();
     drop((client, again));
-    until("no descriptor stays", || node.supervisor_descriptors(welcome.pid) == before);
+    node.until_descriptors(welcome.pid, &before);
     assert_eq!(node.session_processes(), 0);
 }

@@ -215,8 +215,29 @@ impl Node {
         entries.filter_map(|entry| runs(&entry)).collect()
     }
 
-    pub(crate) fn supervisor_descriptors(&self, pid: u32) -> usize {
-        fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+    /// What the supervisor holds open, each by what it is.
+    pub(crate) fn supervisor_descriptors(&self, pid: u32) -> Vec<String> {
+        let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+        let mut held: Vec<String> = entries
+            .filter_map(|entry| Some(fs::read_link(entry.path()).ok()?.display().to_string()))
+            .collect();
+        // The numbers of sockets and namespaces differ from one to the next.
+        held.iter_mut().for_each(|text| text.truncate(text.find(":[").unwrap_or(text.len())));
+        held.sort();
+        held
+    }
+
+    /// Waits until the supervisor holds open what it held before.
+    pub(crate) fn until_descriptors(&self, pid: u32, before: &[String]) {
+        let end = Instant::now() + PATIENCE;
+        while self.supervisor_descriptors(pid) != before {
+            assert!(
+                Instant::now() < end,
+                "held: {:#?}\nbefore: {before:#?}",
+                self.supervisor_descriptors(pid)
+            );
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     fn down(&mut self) -> Result<(), String> {

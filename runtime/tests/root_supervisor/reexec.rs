@@ -6,7 +6,7 @@ use sandlot_runtime::supervisor::client::ClientError;
 use sandlot_runtime::supervisor::name::TerminalNumber;
 use sandlot_runtime::supervisor::protocol::{Event, RefusalKind, Reply, Request};
 
-use super::node::{Node, end, read_until, session, type_and_read, until, wait_for};
+use super::node::{Node, end, read_until, session, type_and_read, wait_for};
 
 /// Puts a new file at the program's path, as an installation does.
 fn install(node: &Node, bytes: &[u8]) {
@@ -30,6 +30,8 @@ fn a_new_program_takes_over_everything() {
     for (ptmx, _) in &terminals {
         nix::unistd::write(ptmx, counting.as_bytes()).unwrap();
     }
+    // Once this is answered, what the last answer held is let go.
+    client.call(Request::Facts, &[]).unwrap();
     let before = node.supervisor_descriptors(first.pid);
     let program = fs::read(node.folder.path().join("sandlot-oci")).unwrap();
     for _ in 0..3 {
@@ -38,7 +40,7 @@ fn a_new_program_takes_over_everything() {
     }
     let (_, same) = node.greeted();
     assert_eq!(first, same);
-    until("no descriptor was added", || node.supervisor_descriptors(first.pid) == before);
+    node.until_descriptors(first.pid, &before);
     for (ptmx, _) in &terminals {
         let output = read_until(ptmx, "line-19999\r\n");
         let lines: Vec<&str> = output.lines().filter(|line| line.starts_with("line-")).collect();

@@ -1,13 +1,17 @@
 //! The last steps of a session's end. Each is tried whatever became of those before, and all may be run again.
 
-use std::io::ErrorKind;
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
 
 use crate::cgroup::{Error, Removal};
 use crate::supervisor::ground::Ground;
 use crate::supervisor::log;
-use crate::supervisor::name::SessionNumber;
+use crate::supervisor::name::{InstanceIndex, SessionNumber};
 use crate::supervisor::protocol::{Refusal, RefusalKind};
+use crate::tree;
 
 /// How long processes that were killed may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -72,9 +76,19 @@ fn repeat(until: Instant, gone: impl Fn() -> Result<bool, Error>, left: &str) ->
     Ok(())
 }
 
+/// Disks first give back what they hold besides their files. The tree may be as hostile as its user.
 fn remove_files(ground: &Ground, session: SessionNumber) -> Result<(), String> {
-    match std::fs::remove_dir_all(ground.session_dir(session)) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.to_string()),
-        _ => Ok(()),
+    let mut failed = Vec::new();
+    for index in (0..InstanceIndex::COUNT).filter_map(|index| InstanceIndex::try_from(index).ok()) {
+        let folder = ground.instance_dir(session, index);
+        if folder.exists() {
+            failed.extend(ground.driver.release(&folder).err().map(|error| error.to_string()));
+        }
     }
+    let sessions = File::open(ground.node.sessions_dir()).map_err(|error| error.to_string())?;
+    match tree::remove(sessions.as_fd(), session.to_string().as_str()) {
+        Ok(()) | Err(Errno::ENOENT) => {}
+        Err(errno) => failed.push(errno.to_string()),
+    }
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
 }

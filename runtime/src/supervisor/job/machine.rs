@@ -12,14 +12,14 @@ use nix::sys::signal::Signal;
 use super::{refused, refused_step};
 use crate::cgroup::{Instance, LeafName};
 use crate::container::{self, Resources, Started, machine, userns, worker};
+use crate::disk::{self, Attached};
 use crate::init::Identity;
 use crate::rootfs::layers::{self, Layers};
 use crate::spec::Plan;
-use crate::supervisor::disk::Attached;
 use crate::supervisor::ground::Ground;
 use crate::supervisor::name::{InstanceIndex, SessionNumber};
 use crate::supervisor::node::IDS_PER_SESSION;
-use crate::supervisor::protocol::{Machine, Refusal};
+use crate::supervisor::protocol::{Machine, Refusal, RefusalKind};
 use crate::supervisor::worker::{Report, Reporter};
 use crate::sys::pidfd;
 
@@ -44,8 +44,12 @@ pub(super) fn start_session(
         let folder = ground.instance_dir(session, machine.index);
         make_folder(&folder)
             .and_then(|()| make_folder(&folder.join("scratch")))
-            .and_then(|()| ground.driver.create(&folder, ground.node.first_id(session)))
             .map_err(|error| refused(&operation, &error))?;
+        let owner = ground.node.first_id(session);
+        ground
+            .driver
+            .create(&folder, machine.limits.disk_bytes, owner)
+            .map_err(|error| refused_disk(&operation, &error))?;
     }
     isolate(ground, &[userns.as_fd(), reporter.as_fd()], &operation)?;
     machines.iter().try_for_each(|machine| start(ground, session, machine, userns.as_fd(), reporter))
@@ -116,7 +120,7 @@ fn start(
     let disk = ground.driver.attach(&folder).map_err(|error| refused(&operation, &error))?;
     let group = ground
         .tree
-        .create_instance(session, machine.index, &machine.limits, None)
+        .create_instance(session, machine.index, &machine.limits, ground.driver.device())
         .map_err(|error| refused(&operation, &error))?;
     let started = start_in(ground, session, machine, userns, &disk, &group, &operation)?;
     let report = Report::Instance { index: machine.index, pid: started.pid.as_raw() };
@@ -163,6 +167,18 @@ fn start_in(
 pub(super) fn plan_for(machine: &Machine, operation: &str) -> Result<Plan, Refusal> {
     let spec = machine::spec_for(machine).map_err(|error| refused(operation, &error))?;
     Plan::try_from(&spec).map_err(|error| refused(operation, &error))
+}
+
+/// A full node says so; anything else is its own affair.
+fn refused_disk(operation: &str, error: &disk::Error) -> Refusal {
+    let refusal = refused(operation, error);
+    match error {
+        disk::Error::NearlyFull { .. } => {
+            let message = format!("{operation}: the node's disk is nearly full");
+            Refusal { kind: RefusalKind::Full, message, ..refusal }
+        }
+        _ => refusal,
+    }
 }
 
 fn make_folder(path: &Path) -> std::io::Result<()> {
