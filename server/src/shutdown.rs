@@ -31,6 +31,11 @@ impl Shutdown {
         self.tracker.spawn(task)
     }
 
+    /// The same future, which serve waits for before it exits, wherever it is run.
+    pub fn track<F: Future>(&self, task: F) -> tokio_util::task::task_tracker::TrackedFuture<F> {
+        self.tracker.track_future(task)
+    }
+
     /// Says that serve is to end.
     pub fn begin(&self) {
         self.token.cancel();

@@ -55,7 +55,10 @@ pub(crate) async fn upgrade(
         .max_write_buffer_size(limits::WS_WRITE_BUFFER_BYTES)
         .max_frame_size(limits::WS_MESSAGE_BYTES)
         .max_message_size(limits::WS_MESSAGE_BYTES);
-    Ok(upgrade.on_upgrade(move |socket| connection::serve(socket, seat, entry.offset, shutdown)))
+    Ok(upgrade.on_upgrade(move |socket| {
+        let viewer = connection::serve(socket, seat, entry.offset, shutdown.clone());
+        shutdown.track(viewer)
+    }))
 }
 
 fn refused(app: &App, kind: ErrorKind, sentence: &str) -> Error {

@@ -8,7 +8,13 @@ pub const BODY_BYTES: usize = 256 * 1024;
 /// Whole handling of a request other than an exec or a websocket; a start or an end takes at most some seconds.
 pub const REQUEST_TIME: Duration = Duration::from_secs(30);
 /// Connections that have not sent their request head by then are closed.
-pub const HEAD_TIME: Duration = Duration::from_secs(15);
+pub const HEAD_TIME: Duration = Duration::from_secs(20);
+/// Head of a request: a long cookie and a long user agent fit.
+pub const HEAD_BYTES: usize = 32 * 1024;
+/// Connections that speak HTTP at once, websockets apart; the next ones wait in the kernel's queue.
+pub const CONNECTIONS: usize = 4096;
+/// Requests that are under way when serve is told to end have so long.
+pub const LAST_REQUESTS_TIME: Duration = Duration::from_secs(5);
 
 /// Frame from a viewer: a paste goes in pieces of at most 64 KiB; more is a defect or an attack.
 pub const FRAME_BYTES: usize = 128 * 1024;
