@@ -2,9 +2,11 @@
 //!
 //! Everything that needs root happens before this, in one thread; here is only tokio.
 
+mod connections;
 pub mod container;
 pub mod local;
 pub mod node;
+mod open_files;
 
 use std::net::TcpListener as StdListener;
 use std::process::Child;
@@ -14,14 +16,13 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use axum::routing::get;
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::app::App;
-use crate::config::Config;
 use crate::config::options::BackendKind;
+use crate::config::{Config, limits};
 use crate::db::Database;
 use crate::image::Catalog;
 use crate::instance::Backend;
@@ -45,8 +46,6 @@ pub struct Prepared {
 
 /// News that wait for their handling; it never waits for the supervisor, so this is far more than ever stands here.
 const NEWS: usize = 4096;
-/// Requests that are under way when serve is told to end have so long.
-const LAST_REQUESTS: Duration = Duration::from_secs(5);
 /// The first agreement with the supervisor is awaited so long before the line on stdout.
 const FIRST_AGREEMENT: Duration = Duration::from_secs(20);
 
@@ -57,6 +56,10 @@ const FIRST_AGREEMENT: Duration = Duration::from_secs(20);
 pub async fn run(config: Config, prepared: Prepared, shutdown: Shutdown) -> anyhow::Result<()> {
     let Prepared { listener, makers } = prepared;
     wait_for(makers);
+    match open_files::raise() {
+        Ok(limit) => tracing::debug!(limit, "descriptors that may be open"),
+        Err(error) => tracing::warn!(%error, "raise the limit of open descriptors"),
+    }
     let config = Arc::new(config);
     let (sessions, news) = assemble(&config, &shutdown).await?;
     shutdown.spawn(sessions.clone().watch_events(news));
@@ -70,8 +73,10 @@ pub async fn run(config: Config, prepared: Prepared, shutdown: Shutdown) -> anyh
     let app = App { sessions: sessions.clone(), config, address };
     crate::cli::print_line(&format!("listening on http://{address}"))?;
     shutdown.spawn_to_end(end_on_signal(shutdown.clone())?);
-    serve(app, listener, &shutdown).await?;
-    shutdown.finished().await;
+    connections::serve(site(app), listener, &shutdown).await;
+    if tokio::time::timeout(limits::LAST_WORK_TIME, shutdown.finished()).await.is_err() {
+        tracing::warn!("serve ends with work under way; the next one goes on from the rows");
+    }
     sessions.parts().db.close().await;
     Ok(())
 }
@@ -113,24 +118,6 @@ async fn assemble(
 fn site(app: App) -> Router {
     let router = http::router(app.clone()).route(ws::PATH, get(ws::upgrade));
     router.with_state(app)
-}
-
-async fn serve(app: App, listener: TcpListener, shutdown: &Shutdown) -> anyhow::Result<()> {
-    let listener = listener.tap_io(|stream| {
-        // A keystroke's echo must not wait for more bytes; without it things are slower, not wrong.
-        drop(stream.set_nodelay(true));
-    });
-    let service = site(app).into_make_service_with_connect_info::<std::net::SocketAddr>();
-    let ended = shutdown.clone();
-    let serving = axum::serve(listener, service).with_graceful_shutdown(async move { ended.begun().await });
-    let last = async {
-        shutdown.begun().await;
-        tokio::time::sleep(LAST_REQUESTS).await;
-    };
-    tokio::select! {
-        served = serving.into_future() => served.context("serve connections"),
-        () = last => Ok(()),
-    }
 }
 
 /// Ends serve, never a session, at SIGTERM or SIGINT.

@@ -12,6 +12,7 @@ pub mod live;
 pub mod number;
 pub mod rate;
 pub mod reconcile;
+mod room;
 pub mod start;
 pub mod terminal;
 pub mod view;

@@ -3,7 +3,6 @@
 //! `tiny` is awaited, since it takes a moment and the first session needs it; the others are made while serve runs.
 
 use std::collections::BTreeSet;
-use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};

@@ -1,6 +1,8 @@
 //! Where the log goes: stderr, as lines for people or as JSON. `SANDLOT_LOG` chooses levels, such as `debug` or
 //! `sandlot_server=debug,warn`.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging. May be called once.
@@ -10,6 +12,6 @@ pub fn start(json: bool) {
     if json {
         builder.json().init();
     } else {
-        builder.with_target(false).init();
+        builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).init();
     }
 }

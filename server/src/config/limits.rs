@@ -13,8 +13,8 @@ pub const HEAD_TIME: Duration = Duration::from_secs(20);
 pub const HEAD_BYTES: usize = 32 * 1024;
 /// Connections that speak HTTP at once, websockets apart; the next ones wait in the kernel's queue.
 pub const CONNECTIONS: usize = 4096;
-/// Requests that are under way when serve is told to end have so long.
-pub const LAST_REQUESTS_TIME: Duration = Duration::from_secs(5);
+/// Requests, closes and ends that are under way when serve is told to end have so long.
+pub const LAST_WORK_TIME: Duration = Duration::from_secs(6);
 
 /// Frame from a viewer: a paste goes in pieces of at most 64 KiB; more is a defect or an attack.
 pub const FRAME_BYTES: usize = 128 * 1024;

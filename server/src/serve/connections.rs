@@ -8,7 +8,6 @@ use axum::extract::ConnectInfo;
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -19,9 +18,8 @@ use crate::shutdown::Shutdown;
 /// Wait after a failed accept: the process or the system is out of descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// Serves until the shutdown begins, and then the requests that are under way.
+/// Accepts until the shutdown begins. Requests that are under way then are tracked by it.
 pub(super) async fn serve(router: Router, listener: TcpListener, shutdown: &Shutdown) {
-    let graceful = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(limits::CONNECTIONS));
     loop {
         let accepted = async {
@@ -33,8 +31,8 @@ pub(super) async fn serve(router: Router, listener: TcpListener, shutdown: &Shut
             () = shutdown.begun() => break,
             (place, accepted) = accepted => match accepted {
                 Ok((stream, peer)) => {
-                    let connection = one(router.clone(), stream, peer, graceful.watcher());
-                    tokio::spawn(async move {
+                    let connection = one(router.clone(), stream, peer, shutdown.clone());
+                    shutdown.spawn_to_end(async move {
                         connection.await;
                         drop(place);
                     });
@@ -46,12 +44,9 @@ pub(super) async fn serve(router: Router, listener: TcpListener, shutdown: &Shut
             }
         }
     }
-    drop(listener);
-    // What is not answered by then is cut off.
-    drop(tokio::time::timeout(limits::LAST_REQUESTS_TIME, graceful.shutdown()).await);
 }
 
-async fn one(router: Router, stream: TcpStream, peer: SocketAddr, watcher: Watcher) {
+async fn one(router: Router, stream: TcpStream, peer: SocketAddr, shutdown: Shutdown) {
     // A keystroke's echo must not wait for more bytes; without it things are slower, not wrong.
     drop(stream.set_nodelay(true));
     let service = TowerToHyperService::new(router.layer(Extension(ConnectInfo(peer))));
@@ -61,7 +56,15 @@ async fn one(router: Router, stream: TcpStream, peer: SocketAddr, watcher: Watch
         .max_buf_size(limits::HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    if let Err(error) = watcher.watch(connection).await {
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = shutdown.begun() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke");
     }
 }

@@ -10,11 +10,13 @@ mod folders;
 mod listener;
 pub(crate) mod supervisor;
 
+use std::os::fd::{AsFd, BorrowedFd};
+
 use anyhow::{Context, ensure};
 use nix::unistd::geteuid;
 use sandlot_runtime::cgroup::{Role, Tree};
 use sandlot_runtime::process::unprivileged::give_up_privileges;
-use sandlot_runtime::sys::close::close_all_on_exec;
+use sandlot_runtime::sys::close::close_all_but;
 
 use super::Prepared;
 use crate::cli::first_images;
@@ -31,7 +33,9 @@ pub fn prepare(config: &Config) -> anyhow::Result<Prepared> {
         "serve starts machines and must be started by root (try --backend local without)"
     );
     let given = listener::given_by_service_manager()?;
-    close_all_on_exec().context("mark inherited descriptors")?;
+    // This process has opened nothing yet that lives on; what it was started with is not serve's to hold.
+    let keep: Vec<BorrowedFd<'_>> = given.iter().map(AsFd::as_fd).collect();
+    close_all_but(&keep).context("close inherited descriptors")?;
     folders::make(config)?;
     let mut client = supervisor::find_or_start(config)?;
     if config.start_supervisor {

@@ -43,18 +43,26 @@ impl Sessions {
         }
     }
 
+    /// The backend says that nothing is left of a session.
+    pub(crate) fn note_gone(&self, live: &Arc<Live>, reason: EndReason) {
+        live.note_gone();
+        self.begin_end(live, reason);
+    }
+
     async fn carry_out_end(&self, live: &Arc<Live>, reason: EndReason) {
         let id = live.id();
         tracing::info!(session = %id, reason = reason_text(reason), "session {id} ends");
         let steps = async {
-            self.until_done(id.as_str(), || self.mark_closing(live, reason)).await;
-            self.until_done(id.as_str(), || self.parts().backend.end(live.number(), reason)).await;
-            self.until_done(id.as_str(), || self.record_end(live, reason)).await;
+            self.until_done(id.as_str(), || self.mark_closing(live, reason)).await?;
+            tokio::select! {
+                ended = self.until_done(id.as_str(), || self.parts().backend.end(live.number(), reason)) => ended?,
+                () = live.gone() => {}
+            }
+            self.until_done(id.as_str(), || self.record_end(live, reason)).await
         };
-        tokio::select! {
-            () = steps => {}
-            // The next serve goes on from the row.
-            () = self.stopped_for_long() => return,
+        if steps.await.is_err() {
+            // Serve is ending; the next one goes on from the row.
+            return;
         }
         // A tombstone that stays behind is found by the next comparison.
         if let Err(error) = self.parts().backend.forget(live.number()).await {
@@ -76,23 +84,21 @@ impl Sessions {
         Ok(())
     }
 
-    /// Repeats a step until it is done. What the backend does not know is done already.
-    async fn until_done<F: Future<Output = Result<()>>>(&self, id: &str, step: impl Fn() -> F) {
+    /// Repeats a step until it is done, or serve ends. What the backend does not know is done already.
+    async fn until_done<F: Future<Output = Result<()>>>(&self, id: &str, step: impl Fn() -> F) -> Result<()> {
+        let mut told = false;
         loop {
             match step().await {
-                Ok(()) => return,
-                Err(error) if error.kind() == ErrorKind::NotFound => return,
-                Err(error) => {
-                    tracing::warn!(session = id, error = error.chain(), "end of session {id}: trying again")
+                Ok(()) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                Err(error) if self.parts().shutdown.has_begun() => return Err(error),
+                Err(error) if !told => {
+                    told = true;
+                    tracing::warn!(session = id, error = error.chain(), "end of session {id}: trying on");
                 }
+                Err(_) => {}
             }
             tokio::time::sleep(TRY_AGAIN).await;
         }
-    }
-
-    /// Serve is ending, and an end that was under way had its time.
-    async fn stopped_for_long(&self) {
-        self.parts().shutdown.begun().await;
-        tokio::time::sleep(Duration::from_secs(5)).await;
     }
 }

@@ -47,7 +47,7 @@ impl Sessions {
                 live.change_notice(|notice| notice.out_of_memory = notice.out_of_memory.max(kills));
             }),
             Event::SessionEnded { session, reason } => {
-                self.with_live(session, |live| self.begin_end(live, reason));
+                self.with_live(session, |live| self.note_gone(live, reason));
             }
         }
     }

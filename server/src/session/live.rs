@@ -74,7 +74,9 @@ pub(crate) struct Live {
     created_at: UnixMillis,
     /// Changed by extension, warnings, events and the end.
     notice: watch::Sender<Notice>,
-    /// Set when nothing is left.
+    /// Set when the backend says by itself that it has nothing left of it.
+    gone: watch::Sender<bool>,
+    /// Set when nothing is left, and the row says so.
     finished: watch::Sender<bool>,
     last_terminal: AtomicU32,
     last_exec: AtomicU32,
@@ -107,6 +109,7 @@ impl Live {
             secrets: founding.secrets,
             created_at: founding.created_at,
             notice: watch::Sender::new(notice),
+            gone: watch::Sender::new(false),
             finished: watch::Sender::new(false),
             last_terminal: AtomicU32::new(founding.last_terminal),
             last_exec: AtomicU32::new(founding.last_exec),
@@ -160,7 +163,19 @@ impl Live {
         })
     }
 
-    /// Nothing is left of it.
+    /// The backend has nothing left of it.
+    pub(crate) fn note_gone(&self) {
+        self.gone.send_replace(true);
+    }
+
+    /// Resolves once the backend has said by itself that it has nothing left of it.
+    pub(crate) async fn gone(&self) {
+        let mut gone = self.gone.subscribe();
+        // The sender lives in `self`, so this cannot fail.
+        drop(gone.wait_for(|gone| *gone).await);
+    }
+
+    /// Nothing is left of it, and the row says so.
     pub(crate) fn finish(&self) {
         self.finished.send_replace(true);
     }

@@ -80,7 +80,7 @@ impl Sessions {
     ) -> Result<()> {
         let live = self.live_session(&id);
         match (state, live) {
-            (None, Some(live)) => self.begin_end(&live, EndReason::SupervisorLost),
+            (None, Some(live)) => self.note_gone(&live, EndReason::SupervisorLost),
             (None, None) => self.finish_lost(&row).await?,
             (Some(state), Some(live)) => match state.ended {
                 Some(reason) => self.begin_end(&live, reason),

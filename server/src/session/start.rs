@@ -8,6 +8,7 @@ use sandlot_runtime::supervisor::protocol::{EndReason, Machine};
 use super::Sessions;
 use super::expiry::SUPERVISOR_GRACE;
 use super::live::{Founding, Live};
+use super::room;
 use super::view::SessionView;
 use crate::auth::access::Secrets;
 use crate::auth::token::Token;
@@ -91,6 +92,7 @@ impl Sessions {
             );
         }
         self.check_rate(client)?;
+        room::check(&self.parts().config.state_dir)?;
         let (url_token, api_token) =
             (Token::random().map_err(Error::internal)?, Token::random().map_err(Error::internal)?);
         let secrets = Secrets { url: url_token.hash(), api: api_token.hash() };
