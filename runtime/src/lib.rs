@@ -3,6 +3,7 @@
 pub mod cgroup;
 pub mod container;
 pub mod disk;
+pub mod doctor;
 pub mod failure;
 pub mod image;
 pub mod init;
