@@ -19,18 +19,26 @@ use crate::sys::mount::{
 /// # Errors
 /// With the path and what the kernel said.
 pub fn mask(root: BorrowedFd<'_>, paths: &[PathBuf]) -> Result<(), Failure> {
-    let empty = empty_folder().map_err(during("make an empty folder"))?;
+    let mut empty = None;
     for target in paths {
         let Some(place) = open_if_there(root, target)? else { continue };
-        cover(place.as_fd(), empty.as_fd()).map_err(during(format!("mask `{}`", target.display())))?;
+        cover(place.as_fd(), &mut empty).map_err(during(format!("mask `{}`", target.display())))?;
     }
     Ok(())
 }
 
-fn cover(place: BorrowedFd<'_>, empty: BorrowedFd<'_>) -> Result<(), Errno> {
+/// `empty` is the first empty folder that was attached. The others are copies of it: of a mount that is attached
+/// nowhere Linux makes none before 6.15.
+fn cover(place: BorrowedFd<'_>, empty: &mut Option<OwnedFd>) -> Result<(), Errno> {
     let is_folder = path::is_kind(&fstat(place)?, SFlag::S_IFDIR);
-    let cover = if is_folder { open_tree(empty, c"")? } else { open_tree(AT_FDCWD, c"/dev/null")? };
-    attach(cover.as_fd(), place)
+    match empty {
+        _ if !is_folder => attach(open_tree(AT_FDCWD, c"/dev/null")?.as_fd(), place),
+        Some(empty) => attach(open_tree(empty.as_fd(), c"")?.as_fd(), place),
+        None => {
+            let first = empty.insert(empty_folder()?);
+            attach(first.as_fd(), place)
+        }
+    }
 }
 
 fn empty_folder() -> Result<OwnedFd, Errno> {
