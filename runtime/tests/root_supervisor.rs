@@ -5,6 +5,8 @@
 mod guardian;
 #[path = "root_supervisor/hostile.rs"]
 mod hostile;
+#[path = "root_supervisor/latency.rs"]
+mod latency;
 #[path = "root_supervisor/node.rs"]
 mod node;
 #[path = "root_supervisor/reexec.rs"]

@@ -4,6 +4,7 @@ mod clean;
 mod join;
 mod layer;
 mod machine;
+mod warm;
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};

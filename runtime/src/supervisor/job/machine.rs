@@ -9,6 +9,7 @@ use std::path::Path;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
+use super::warm::Ahead;
 use super::{refused, refused_step};
 use crate::cgroup::{Instance, LeafName};
 use crate::container::{self, Resources, Started, machine, userns, worker};
@@ -36,23 +37,51 @@ pub(super) fn start_session(
     reporter: &Reporter,
 ) -> Result<(), Refusal> {
     let operation = format!("start session {session}");
+    make_folder(&ground.session_dir(session)).map_err(|error| refused(&operation, &error))?;
+    machines.iter().try_for_each(|machine| make_place(ground, session, machine))?;
+    let _ahead = send_ahead(ground, session, machines, &operation)?;
     let userns = userns::create(ground.node.first_id(session), IDS_PER_SESSION)
         .map_err(|error| refused_step(&operation, &error))?;
     tell(reporter, &Report::Userns, userns.as_fd())?;
-    make_folder(&ground.session_dir(session)).map_err(|error| refused(&operation, &error))?;
-    for machine in machines {
-        let folder = ground.instance_dir(session, machine.index);
-        make_folder(&folder)
-            .and_then(|()| make_folder(&folder.join("scratch")))
-            .map_err(|error| refused(&operation, &error))?;
-        let owner = ground.node.first_id(session);
-        ground
-            .driver
-            .create(&folder, machine.limits.disk_bytes, owner)
-            .map_err(|error| refused_disk(&operation, &error))?;
-    }
     isolate(ground, &[userns.as_fd(), reporter.as_fd()], &operation)?;
     machines.iter().try_for_each(|machine| start(ground, session, machine, userns.as_fd(), reporter))
+}
+
+/// An instance's folder with its disk, and its group with its limits.
+fn make_place(ground: &Ground, session: SessionNumber, machine: &Machine) -> Result<(), Refusal> {
+    let operation = format!("make room for instance {} of session {session}", machine.index);
+    let folder = ground.instance_dir(session, machine.index);
+    make_folder(&folder)
+        .and_then(|()| make_folder(&folder.join("scratch")))
+        .map_err(|error| refused(&operation, &error))?;
+    ground
+        .driver
+        .create(&folder, machine.limits.disk_bytes, ground.node.first_id(session))
+        .map_err(|error| refused_disk(&operation, &error))?;
+    let made = ground.tree.create_instance(session, machine.index, &machine.limits, ground.driver.device());
+    made.map(drop).map_err(|error| refused(&operation, &error))
+}
+
+fn send_ahead(
+    ground: &Ground,
+    session: SessionNumber,
+    machines: &[Machine],
+    operation: &str,
+) -> Result<Option<Ahead>, Refusal> {
+    let Some(first) = machines.first() else { return Ok(None) };
+    let group = open_group(ground, session, first.index, operation)?;
+    let leaf = group.leaf(LeafName::Machine).map_err(|error| refused(operation, &error))?;
+    Ok(Some(Ahead::into(&leaf)))
+}
+
+fn open_group(
+    ground: &Ground,
+    session: SessionNumber,
+    index: InstanceIndex,
+    operation: &str,
+) -> Result<Instance, Refusal> {
+    let group = ground.tree.open_instance(session, index).map_err(|error| refused(operation, &error))?;
+    group.ok_or_else(|| Refusal::failed(operation, nix::errno::Errno::ENOENT))
 }
 
 /// Ends an instance's processes and starts it over the same files.
@@ -118,10 +147,7 @@ fn start(
     let operation = format!("start instance {} of session {session}", machine.index);
     let folder = ground.instance_dir(session, machine.index);
     let disk = ground.driver.attach(&folder).map_err(|error| refused(&operation, &error))?;
-    let group = ground
-        .tree
-        .create_instance(session, machine.index, &machine.limits, ground.driver.device())
-        .map_err(|error| refused(&operation, &error))?;
+    let group = open_group(ground, session, machine.index, &operation)?;
     let started = start_in(ground, session, machine, userns, &disk, &group, &operation)?;
     let report = Report::Instance { index: machine.index, pid: started.pid.as_raw() };
     tell(reporter, &report, started.pidfd.as_fd())
