@@ -1,5 +1,6 @@
 //! The command line: parse, call, print.
 
+mod doctor;
 mod down;
 pub(crate) mod first_images;
 mod image;
@@ -32,6 +33,17 @@ enum Command {
     Supervisor(Box<Options>),
     /// End all sessions, then the supervisor
     Down(Box<Options>),
+    /// Say what this host has and lacks for a node, and what to do about it
+    Doctor {
+        /// For how many sessions [default: that of the configuration]
+        #[arg(long, value_name = "N")]
+        sessions: Option<u32>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        options: Box<Options>,
+    },
     /// List, import, remove and make images
     #[command(subcommand)]
     Image(ImageCommand),
@@ -84,9 +96,16 @@ pub fn run() -> anyhow::Result<()> {
         Command::Serve(options) => serve::run(*options),
         Command::Supervisor(options) => match supervisor::become_guardian(&Config::load(*options)?)? {},
         Command::Down(options) => down::down(&Config::load(*options)?, &mut std::io::stdout()),
+        Command::Doctor { sessions, json, options } => examine(*options, sessions, json),
         Command::Image(command) => run_image(command),
         Command::Version => print_line(&format!("sandlot {}", env!("CARGO_PKG_VERSION"))),
     }
+}
+
+fn examine(options: Options, sessions: Option<u32>, json: bool) -> anyhow::Result<()> {
+    let can_start = doctor::examine(&Config::load(options)?, sessions, json, &mut std::io::stdout())?;
+    anyhow::ensure!(can_start, "a node cannot start here: see what failed above");
+    Ok(())
 }
 
 fn run_image(command: ImageCommand) -> anyhow::Result<()> {
