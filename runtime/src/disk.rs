@@ -18,5 +18,6 @@ mod project;
 mod room;
 mod template;
 
+pub use backing::device_below;
 pub use driver::{Attached, Driver, Kind, Wish};
 pub use error::Error;

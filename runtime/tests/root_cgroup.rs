@@ -193,6 +193,53 @@ fn a_fork_bomb_stays_inside() {
 }
 
 #[test]
+fn a_busy_loop_gets_its_share_only() {
+    let fixture = Fixture::new("cpu");
+    let instance = fixture
+        .tree
+        .create_instance(session(7), index(0), &Limits { cpu_millis: 200, ..limits() }, None)
+        .unwrap();
+    let leaf = instance.leaf(LeafName::Machine).unwrap();
+    let mut busy = run("while :; do :; done");
+    leaf.add(busy.id() as i32).unwrap();
+    let before = instance.usage().unwrap().cpu_usec;
+    let begun = Instant::now();
+    go(&mut busy);
+    until("a second is over", || begun.elapsed() > Duration::from_secs(1));
+    let used = instance.usage().unwrap().cpu_usec - before;
+    let share = used as f64 / begun.elapsed().as_micros() as f64;
+    // A fifth, with room for the period that was begun.
+    assert!(share < 0.35, "{share}");
+    instance.kill().unwrap();
+    busy.wait().unwrap();
+    fixture.end();
+}
+
+#[test]
+fn direct_writes_are_slowed_down() {
+    use std::os::unix::fs::MetadataExt;
+    let fixture = Fixture::new("io");
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    let device = sandlot_runtime::disk::device_below(folder.path());
+    let Some(device) = device.filter(|_| std::fs::metadata(folder.path()).is_ok_and(|m| m.dev() != 0)) else {
+        return;
+    };
+    let slow = Limits { io_bytes_per_second: Some(2 << 20), ..limits() };
+    let instance = fixture.tree.create_instance(session(7), index(0), &slow, Some(device)).unwrap();
+    let leaf = instance.leaf(LeafName::Machine).unwrap();
+    let file = folder.path().join("file").display().to_string();
+    let mut writer =
+        run(&format!("exec dd if=/dev/zero of={file} bs=256k count=12 oflag=direct 2>/dev/null"));
+    leaf.add(writer.id() as i32).unwrap();
+    let begun = Instant::now();
+    go(&mut writer);
+    assert!(writer.wait().unwrap().success());
+    // 3 MiB at 2 MiB a second.
+    assert!(begun.elapsed() > Duration::from_millis(900), "{:?}", begun.elapsed());
+    fixture.end();
+}
+
+#[test]
 fn devices_beyond_the_list_are_refused() {
     let fixture = Fixture::new("devices");
     let instance = fixture.instance();

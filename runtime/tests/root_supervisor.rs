@@ -13,6 +13,8 @@ mod node;
 mod reexec;
 #[path = "root_supervisor/size.rs"]
 mod size;
+#[path = "root_supervisor/workbench.rs"]
+mod workbench;
 
 use node::{Node, end, session, type_and_read, unix_ms, until, wait_for};
 use sandlot_runtime::supervisor::name::{InstanceIndex, TerminalNumber};

@@ -38,6 +38,16 @@ impl Group {
         Ok(Self { parts: parts.collect::<Result<_, Error>>()? })
     }
 
+    /// Makes the leaf `name` of an instance. Version 1 throttles io in each group by itself, as if they all stood side by
+    /// side, so that in its io hierarchy the processes have to sit where the limit is.
+    pub(super) fn create_leaf(&self, name: &str) -> Result<Self, Error> {
+        let parts = self.parts.iter().map(|part| {
+            let flat = !part.unified && part.controllers == ControllerSet::only(Controller::Io);
+            Ok(part.with(if flat { part.folder.try_clone()? } else { part.folder.create(name)? }))
+        });
+        Ok(Self { parts: parts.collect::<Result<_, Error>>()? })
+    }
+
     /// Opens the group `name` below this one wherever it is; `None` when it is nowhere.
     pub(super) fn open(&self, name: &str) -> Result<Option<Self>, Error> {
         let mut parts = Vec::with_capacity(self.parts.len());

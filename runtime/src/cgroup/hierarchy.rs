@@ -79,6 +79,10 @@ impl Controller {
 pub(super) struct ControllerSet(u8);
 
 impl ControllerSet {
+    pub(super) fn only(controller: Controller) -> Self {
+        Self::default().with(controller)
+    }
+
     pub(super) fn has(self, controller: Controller) -> bool {
         self.0 & (1 << controller as u8) != 0
     }
@@ -136,7 +140,7 @@ fn version_1(taken: ControllerSet) -> Vec<(PathBuf, ControllerSet)> {
         let Some(path) = mounts.get_mount_point(controller.in_v1()) else { continue };
         match found.iter_mut().find(|(at, _)| *at == path) {
             Some((_, controllers)) => *controllers = controllers.with(controller),
-            None => found.push((path, ControllerSet::default().with(controller))),
+            None => found.push((path, ControllerSet::only(controller))),
         }
     }
     found

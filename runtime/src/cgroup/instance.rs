@@ -71,7 +71,7 @@ impl Instance {
     /// # Errors
     /// When the kernel refuses.
     pub fn leaf(&self, name: LeafName) -> Result<Leaf, Error> {
-        Ok(Leaf::new(self.group.create(&name.to_string())?))
+        Ok(Leaf::new(self.group.create_leaf(&name.to_string())?))
     }
 
     /// Removes a leaf.

@@ -9,7 +9,7 @@ use nix::sys::stat::{major, minor};
 use crate::cgroup::DeviceNumber;
 
 /// The whole disk that a folder is on: io limits are of disks, not of their partitions.
-pub(super) fn device_below(folder: &Path) -> Option<DeviceNumber> {
+pub fn device_below(folder: &Path) -> Option<DeviceNumber> {
     let device = fs::metadata(folder).ok()?.dev();
     let place = format!("/sys/dev/block/{}:{}", major(device), minor(device));
     if !Path::new(&place).join("partition").exists() {
