@@ -1,4 +1,4 @@
-//! Sandlot's runtime.
+#![doc = include_str!("../README.md")]
 
 pub mod cgroup;
 pub mod container;
@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod failure;
 pub mod image;
 pub mod init;
+pub mod net;
 pub mod process;
 pub mod reaper;
 pub mod ring;

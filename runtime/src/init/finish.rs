@@ -7,15 +7,15 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::prctl::set_no_new_privs;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, execveat, sethostname};
 
 use super::stage::Stage;
 use crate::failure::{Failure, during};
+use crate::net;
 use crate::process::{capabilities, limits, seccomp, user};
 use crate::rootfs::path;
-use crate::sys::{close, keyring, link, signal};
+use crate::sys::{close, keyring, signal};
 
 /// What the worker held is not pid 1's: only these two, until exec.
 pub(super) fn close_descriptors(stage: &mut Stage<'_>) -> Result<(), Failure> {
@@ -47,9 +47,7 @@ pub(super) fn set_hostname(stage: &mut Stage<'_>) -> Result<(), Failure> {
 }
 
 pub(super) fn bring_loopback_up(_: &mut Stage<'_>) -> Result<(), Failure> {
-    let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)
-        .map_err(during("open a socket"))?;
-    link::bring_loopback_up(socket.as_fd()).map_err(during("set link `lo` up"))
+    net::bring_loopback_up().map_err(during("set link `lo` up"))
 }
 
 pub(super) fn set_limits(stage: &mut Stage<'_>) -> Result<(), Failure> {
