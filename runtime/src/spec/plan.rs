@@ -59,6 +59,7 @@ impl TryFrom<&Spec> for Plan {
         let root = spec.root().as_ref().ok_or(SpecError::Missing("root"))?;
         support::check_linux(linux)?;
         check_namespaces(linux)?;
+        linux.seccomp().as_ref().map_or(Ok(()), support::check_seccomp)?;
         Ok(Self {
             hostname: hostname(spec)?,
             process: ProcessPlan::try_from(process)?,

@@ -1,6 +1,6 @@
 //! The fields that this runtime refuses, each by its name.
 
-use oci_spec::runtime::{Linux, Process, Spec};
+use oci_spec::runtime::{Linux, LinuxSeccomp, LinuxSeccompAction, Process, Spec};
 
 use super::error::SpecError;
 
@@ -46,6 +46,20 @@ pub(super) fn check_linux(linux: &Linux) -> Result<(), SpecError> {
         ("linux.memoryPolicy", linux.memory_policy().is_some()),
         ("linux.personality", linux.personality().is_some()),
         ("linux.timeOffsets", linux.time_offsets().is_some()),
+    ])
+}
+
+/// Refuses what a filter without a listener cannot do.
+pub(super) fn check_seccomp(profile: &LinuxSeccomp) -> Result<(), SpecError> {
+    use LinuxSeccompAction::{ScmpActNotify, ScmpActTrace};
+    let asks = |action: LinuxSeccompAction| matches!(action, ScmpActNotify | ScmpActTrace);
+    let mut rules = profile.syscalls().iter().flatten();
+    refuse(&[
+        ("linux.seccomp.flags", profile.flags().as_ref().is_some_and(|flags| !flags.is_empty())),
+        ("linux.seccomp.listenerPath", profile.listener_path().is_some()),
+        ("linux.seccomp.listenerMetadata", profile.listener_metadata().is_some()),
+        ("linux.seccomp.defaultAction", asks(profile.default_action())),
+        ("linux.seccomp.syscalls.action", rules.any(|rule| asks(rule.action()))),
     ])
 }
 
