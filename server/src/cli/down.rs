@@ -1,9 +1,10 @@
 //! `sandlot down`: ends all sessions of the node, then its supervisor and guardian.
 
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use sandlot_runtime::cgroup::{Removal, Tree};
 use sandlot_runtime::supervisor::client::Client;
 use sandlot_runtime::supervisor::protocol::Request;
 
@@ -11,6 +12,10 @@ use crate::config::Config;
 
 /// Many sessions with much written take a while.
 const TIMEOUT: Duration = Duration::from_secs(120);
+/// From the supervisor's last answer to the end of its process and its guardian's.
+const LAST_EXIT: Duration = Duration::from_secs(3);
+/// Between two looks at them.
+const RETRY: Duration = Duration::from_millis(5);
 
 /// Ends everything; it is no error when nothing runs.
 ///
@@ -26,5 +31,14 @@ pub(super) fn down(config: &Config, out: &mut dyn Write) -> Result<()> {
     supervisor.hello()?;
     supervisor.call(Request::Down, &[]).context("end the node")?;
     writeln!(out, "all sessions have ended")?;
+    remove_cgroups(config)
+}
+
+/// The node's own folders, which are empty once supervisor and guardian are gone. They stay while serve still runs.
+fn remove_cgroups(config: &Config) -> Result<()> {
+    let end = Instant::now() + LAST_EXIT;
+    while Tree::remove(&config.cgroup_parent).context("remove the node's cgroups")? == Removal::Busy && Instant::now() < end {
+        std::thread::sleep(RETRY);
+    }
     Ok(())
 }
