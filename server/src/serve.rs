@@ -40,8 +40,8 @@ use crate::{http, ws};
 pub struct Prepared {
     /// The site's listening socket, not blocking.
     pub listener: StdListener,
-    /// Programs that make images, to be waited for.
-    pub makers: Vec<Child>,
+    /// Makers of images and the guardian, where serve started them: to be reaped when they end.
+    pub children: Vec<Child>,
 }
 
 /// News that wait for their handling; it never waits for the supervisor, so this is far more than ever stands here.
@@ -54,8 +54,8 @@ const FIRST_AGREEMENT: Duration = Duration::from_secs(20);
 /// # Errors
 /// When something that serve stands on cannot be made.
 pub async fn run(config: Config, prepared: Prepared, shutdown: Shutdown) -> anyhow::Result<()> {
-    let Prepared { listener, makers } = prepared;
-    wait_for(makers);
+    let Prepared { listener, children } = prepared;
+    wait_for(children);
     match open_files::raise() {
         Ok(limit) => tracing::debug!(limit, "descriptors that may be open"),
         Err(error) => tracing::warn!(%error, "raise the limit of open descriptors"),
@@ -81,13 +81,15 @@ pub async fn run(config: Config, prepared: Prepared, shutdown: Shutdown) -> anyh
     Ok(())
 }
 
-/// A maker that has ended is reaped; one that outlives serve is init's.
-fn wait_for(makers: Vec<Child>) {
-    for mut maker in makers {
-        std::thread::spawn(move || match maker.wait() {
-            Ok(status) if status.success() => tracing::info!("an image was made"),
-            Ok(status) => tracing::error!(%status, "an image could not be made"),
-            Err(error) => tracing::error!(%error, "wait for the maker of an image"),
+/// What has ended is reaped at once; what outlives serve is init's.
+fn wait_for(children: Vec<Child>) {
+    for mut child in children {
+        std::thread::spawn(move || match child.wait() {
+            Ok(status) if status.success() => tracing::debug!("a program that serve started has ended"),
+            Ok(status) => {
+                tracing::warn!(%status, "a program that serve started has ended; its own lines say why")
+            }
+            Err(error) => tracing::error!(%error, "wait for a program that serve started"),
         });
     }
 }

@@ -33,7 +33,9 @@ impl Api {
     /// # Errors
     /// When the client cannot be made.
     pub fn new(url: &str) -> Result<Self> {
-        let http = reqwest::Client::builder().no_proxy().tcp_nodelay(true).build()?;
+        let http = reqwest::Client::builder().no_proxy().tcp_nodelay(true);
+        // A test may replace serve between two requests; a kept connection would break then.
+        let http = http.pool_max_idle_per_host(0).build()?;
         Ok(Self { http, url: url.to_owned() })
     }
 

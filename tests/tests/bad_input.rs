@@ -129,7 +129,7 @@ async fn a_session_ends_at_its_time() -> Result<()> {
     let node = TestNode::with(Options { config: config.to_owned(), ..Options::default() })?;
     let session = Api::new(&node.url())?.create("short").await?;
     let mut terminal = session.terminal().await?;
-    terminal.expect("$ ").await.or(Ok::<_, anyhow::Error>(String::new()))?;
+    terminal.expect("# ").await?;
     let (code, _) = terminal.closed(PATIENCE).await?;
     assert_eq!(code, 4000);
     let ending = terminal.controls.iter().find(|c| c.get("type") == Some(&json!("ending")));

@@ -37,7 +37,9 @@ pub(super) fn down(config: &Config, out: &mut dyn Write) -> Result<()> {
 /// The node's own folders, which are empty once supervisor and guardian are gone. They stay while serve still runs.
 fn remove_cgroups(config: &Config) -> Result<()> {
     let end = Instant::now() + LAST_EXIT;
-    while Tree::remove(&config.cgroup_parent).context("remove the node's cgroups")? == Removal::Busy && Instant::now() < end {
+    while Tree::remove(&config.cgroup_parent).context("remove the node's cgroups")? == Removal::Busy
+        && Instant::now() < end
+    {
         std::thread::sleep(RETRY);
     }
     Ok(())

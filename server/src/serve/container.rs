@@ -37,19 +37,20 @@ pub fn prepare(config: &Config) -> anyhow::Result<Prepared> {
     let keep: Vec<BorrowedFd<'_>> = given.iter().map(AsFd::as_fd).collect();
     close_all_but(&keep).context("close inherited descriptors")?;
     folders::make(config)?;
-    let mut client = supervisor::find_or_start(config)?;
+    let (mut client, guardian) = supervisor::find_or_start(config)?;
     if config.start_supervisor {
         let tree = Tree::open(&config.cgroup_parent).context("open the node's cgroup")?;
         tree.adopt(Role::Serve, 0).context("enter serve's cgroup")?;
     }
     let listener = listener::take_or_bind(config, given, &mut client)?;
-    let makers = first_images::make_missing(config, &config.make_images)?;
+    let mut children = first_images::make_missing(config, &config.make_images)?;
+    children.extend(guardian);
     // A connection made by root may ask more than serve may.
     drop(client);
     give_up_privileges(config.serve_uid())
         .map_err(|failure| anyhow::anyhow!("give up root: {}: {}", failure.message, failure.errno.desc()))?;
     unpack(config)?;
-    Ok(Prepared { listener, makers })
+    Ok(Prepared { listener, children })
 }
 
 /// Layers that an `image import` brought in while no node ran.

@@ -22,5 +22,5 @@ pub fn prepare(config: &Config) -> anyhow::Result<Prepared> {
     let listener =
         TcpListener::bind(config.listen).with_context(|| format!("listen on {}", config.listen))?;
     listener.set_nonblocking(true)?;
-    Ok(Prepared { listener, makers: Vec::new() })
+    Ok(Prepared { listener, children: Vec::new() })
 }

@@ -1,7 +1,7 @@
 //! Finding the node's supervisor, or starting its guardian and waiting until it answers.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -24,18 +24,16 @@ pub(super) fn connect(config: &Config) -> Result<Client, ClientError> {
     Ok(client)
 }
 
-/// The supervisor that runs; else one is started, or awaited where a unit of its own starts it.
-pub(super) fn find_or_start(config: &Config) -> Result<Client> {
+/// The supervisor that runs; else one is started, by a guardian that is returned as well, or awaited where a unit of its own starts it.
+pub(super) fn find_or_start(config: &Config) -> Result<(Client, Option<Child>)> {
     if let Ok(client) = connect(config) {
-        return Ok(client);
+        return Ok((client, None));
     }
-    if config.start_supervisor {
-        start_guardian(config)?;
-    }
+    let guardian = config.start_supervisor.then(|| start_guardian(config)).transpose()?;
     let end = Instant::now() + START_TIMEOUT;
     loop {
         match connect(config) {
-            Ok(client) => return Ok(client),
+            Ok(client) => return Ok((client, guardian)),
             Err(error) if Instant::now() > end => {
                 bail!(
                     "no supervisor answers at {}: {error}; its log says why",
@@ -49,14 +47,12 @@ pub(super) fn find_or_start(config: &Config) -> Result<Client> {
 
 /// The guardian outlives serve: it starts a session of its own, and its output goes where serve's log goes.
 #[expect(clippy::disallowed_methods, reason = "called before serve has threads")]
-fn start_guardian(config: &Config) -> Result<()> {
+fn start_guardian(config: &Config) -> Result<Child> {
     let file = node_file::write(config)?;
     let program = supervisor_program()?;
     let mut command = Command::new(&program);
     command.arg("supervisor").arg("--node-file").arg(file).stdin(Stdio::null()).stdout(Stdio::null());
-    // Not waited for: it lives as long as the node.
-    drop(command.spawn().with_context(|| format!("start `{}`", program.display()))?);
-    Ok(())
+    command.spawn().with_context(|| format!("start `{}`", program.display()))
 }
 
 /// The small static binary beside this one.
