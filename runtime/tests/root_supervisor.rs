@@ -58,6 +58,29 @@ fn an_exec_tells_output_and_exit_code() {
     });
     assert_eq!(status.signal, Some(9));
     drop(pipes);
+    until("the groups of the execs are gone", || {
+        node.group_names(1).iter().all(|name| !name.starts_with("exec"))
+    });
+    assert!(node.group_names(1).contains(&"machine".to_owned()));
+}
+
+#[test]
+fn a_kill_at_the_memory_limit_is_told() {
+    let node = Node::start();
+    let mut client = node.client();
+    node.start_session(&mut client, 1, 1);
+    let (_, status) =
+        node.run(&mut client, 1, 1, &["sh", "-c", "x=0123456789abcdef; while :; do x=$x$x; done"]);
+    let kills = wait_for(&mut client, |event| match event {
+        Event::OutOfMemory { kills, .. } => Some(*kills),
+        _ => None,
+    });
+    assert!(kills >= 1 && status.signal == Some(9), "{kills} kills, {status:?}");
+    // Only that process has died.
+    assert_eq!(node.run(&mut client, 1, 2, &["echo", "alive"]).0, "alive\n");
+    let (reply, _) = client.call(Request::Stats { session: session(1) }, &[]).unwrap();
+    let Reply::Stats { instances } = reply else { panic!("{reply:?}") };
+    assert!(instances[0].oom_kills >= 1 && instances[0].memory_bytes > 0 && instances[0].pids >= 1);
 }
 
 #[test]

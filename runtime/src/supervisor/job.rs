@@ -32,6 +32,8 @@ pub(crate) enum Job {
     Exec { seat: Seat, exec: ExecNumber, command: Command },
     /// Kill every process of an exec.
     KillExec { session: SessionNumber, instance: InstanceIndex, exec: ExecNumber },
+    /// Remove the groups of execs that have ended.
+    Sweep { spent: Vec<Spent> },
     /// Kill what is left of a session, wait for it, remove its files and groups.
     Clean { session: SessionNumber },
     /// Unpack a layer. Descriptors: \[archive\].
@@ -53,13 +55,24 @@ pub(crate) struct Seat {
     pub(crate) machine: Machine,
 }
 
+/// An exec that has ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spent {
+    /// Its session.
+    pub(crate) session: SessionNumber,
+    /// Where it was.
+    pub(crate) instance: InstanceIndex,
+    /// Its number.
+    pub(crate) exec: ExecNumber,
+}
+
 impl Job {
     /// How long it may take at most.
     pub(crate) fn time(&self) -> Duration {
         Duration::from_secs(match self {
             Self::StartSession { .. } | Self::Reboot { .. } => 60,
             Self::OpenTerminal { .. } | Self::Exec { .. } | Self::KillExec { .. } => 30,
-            Self::HaveLayers { .. } | Self::Check { .. } => 20,
+            Self::Sweep { .. } | Self::HaveLayers { .. } | Self::Check { .. } => 20,
             Self::Clean { .. } => 120,
             Self::UnpackLayer { .. } | Self::RemoveLayer { .. } => 900,
         })
@@ -87,6 +100,7 @@ impl Job {
                 join::exec(ground, &seat, exec, &command, given_first(given)?, reporter)
             }
             Self::KillExec { session, instance, exec } => join::kill_exec(ground, session, instance, exec),
+            Self::Sweep { spent } => join::sweep(ground, &spent),
             Self::Clean { session } => clean::clean(ground, session),
             Self::UnpackLayer { layer } => layer::unpack(ground, &layer, given_first(given)?),
             Self::RemoveLayer { layer } => layer::remove(ground, &layer),

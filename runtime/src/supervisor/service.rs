@@ -30,6 +30,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::clock::Moment;
 use super::ground::Ground;
+use super::job::Spent;
 use super::layers::LayerSets;
 use super::log;
 use super::name::{InstanceIndex, SessionNumber};
@@ -60,6 +61,8 @@ pub(crate) struct Supervisor {
     /// Ends of children that no worker had reported yet, and when; empty when no worker runs.
     early_ends: BTreeMap<i32, (ExitStatus, Moment)>,
     layer_sets: LayerSets,
+    /// Ended execs whose groups are still there.
+    spent: Vec<Spent>,
     notices: BTreeMap<(SessionNumber, InstanceIndex), OomNotice>,
     /// A re-exec that was asked for.
     reexec: Option<reexec::Reexec>,
@@ -106,6 +109,7 @@ impl Supervisor {
             leaving: BTreeSet::new(),
             early_ends: BTreeMap::new(),
             layer_sets: LayerSets::default(),
+            spent: Vec::new(),
             notices: BTreeMap::new(),
             reexec: None,
             down: None,

@@ -74,6 +74,8 @@ pub(crate) enum Task {
     Clean { session: SessionNumber },
     /// Its result is the answer, and that is all.
     Plain { waiter: Waiter },
+    /// It removes the groups of ended execs.
+    Sweep,
     /// It has become the program on disk, which looks whether it can resume.
     Check,
 }

@@ -203,6 +203,16 @@ impl Node {
         named.collect()
     }
 
+    /// Groups of a session's first instance, in whatever hierarchy.
+    pub(crate) fn group_names(&self, number: u32) -> Vec<String> {
+        let below = format!("{}/sessions/{number}/0", self.file.cgroup_parent);
+        let hierarchies = fs::read_dir("/sys/fs/cgroup").unwrap().flatten().map(|entry| entry.path());
+        let roots = hierarchies.chain(["/sys/fs/cgroup".into()]);
+        let groups = roots.filter_map(|root| fs::read_dir(root.join(&below)).ok()).flatten().flatten();
+        let folders = groups.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        folders.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+
     /// Guardians, supervisors and workers of this node.
     pub(crate) fn processes(&self) -> Vec<String> {
         let program = self.folder.path().join("sandlot-oci");

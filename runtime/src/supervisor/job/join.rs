@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use super::machine::plan_for;
-use super::{Seat, refused, refused_step};
+use super::{Seat, Spent, refused, refused_step};
 use crate::cgroup::{Error, Leaf, LeafName};
 use crate::container::{self, JoinPlan};
 use crate::supervisor::ground::Ground;
@@ -100,4 +100,15 @@ pub(super) fn kill_exec(
         Ok(())
     });
     killed.map_err(|error| refused(&operation, &error))
+}
+
+/// Removes the groups of execs that have ended. One in which something was left running stays until its instance ends.
+pub(super) fn sweep(ground: &Ground, spent: &[Spent]) -> Result<(), Refusal> {
+    let remove = |spent: &Spent| -> Result<(), Error> {
+        let instance = ground.tree.open_instance(spent.session, spent.instance)?;
+        instance.map_or(Ok(()), |instance| instance.remove_leaf(LeafName::Exec(spent.exec)).map(drop))
+    };
+    let failed: Vec<String> =
+        spent.iter().filter_map(|spent| Some(remove(spent).err()?.to_string())).collect();
+    if failed.is_empty() { Ok(()) } else { Err(refused("remove groups of ended execs", &failed.join("; "))) }
 }

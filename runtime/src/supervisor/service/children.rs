@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Supervisor;
 use crate::supervisor::clock::Moment;
+use crate::supervisor::job::Spent;
 use crate::supervisor::log;
 use crate::supervisor::name::{InstanceIndex, SessionNumber};
 use crate::supervisor::protocol::{Event, ExitStatus};
@@ -54,7 +55,8 @@ impl Supervisor {
                 }
             }
             Some((session, Part::Exec(exec))) => {
-                if self.drop_exec(session, exec).is_some() {
+                if let Some(instance) = self.drop_exec(session, exec) {
+                    self.spent.push(Spent { session, instance, exec });
                     self.tell(Event::ExecEnded { session, exec, status });
                 }
             }

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use super::{Handled, Outcome, Supervisor, refuse};
 use crate::supervisor::job::Job;
 use crate::supervisor::limits;
+use crate::supervisor::log;
 use crate::supervisor::name::{ExecNumber, InstanceIndex, SessionNumber};
 use crate::supervisor::protocol::{MAX_PROCESSES_PER_SESSION, Refusal, RefusalKind, Reply, Request};
 use crate::supervisor::session::{Exec, Waiter};
@@ -58,6 +59,18 @@ impl Supervisor {
         let instance = session.execs.get(&exec).ok_or_else(unknown)?.instance;
         self.employ(Task::Plain { waiter }, Job::KillExec { session: number, instance, exec }, &[])?;
         Ok(Outcome::Later)
+    }
+
+    /// Sends a worker after the groups of ended execs, one at a time.
+    pub(super) fn sweep(&mut self) {
+        let sweeps = self.workers.values().any(|worker| matches!(worker.task, Task::Sweep));
+        if self.spent.is_empty() || sweeps {
+            return;
+        }
+        let job = Job::Sweep { spent: std::mem::take(&mut self.spent) };
+        if let Err(refusal) = self.employ(Task::Sweep, job, &[]) {
+            log::warn(format_args!("remove groups of ended execs: {refusal}"));
+        }
     }
 
     /// Forgets an exec. What it left running stays in its instance.

@@ -13,6 +13,7 @@ impl Supervisor {
         self.kill_late_workers();
         if self.reexec.is_none() {
             self.continue_ends();
+            self.sweep();
         }
     }
 

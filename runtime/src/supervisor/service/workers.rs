@@ -25,7 +25,7 @@ const MAX_REPORTS: usize = 40;
 impl Supervisor {
     /// Whether a request may have a worker now.
     pub(super) fn has_free_worker(&self) -> bool {
-        let for_requests = |worker: &&Worker| !matches!(worker.task, Task::Clean { .. });
+        let for_requests = |worker: &&Worker| !matches!(worker.task, Task::Clean { .. } | Task::Sweep);
         self.workers.values().filter(for_requests).count() < MAX_WORKERS
     }
 
@@ -178,6 +178,11 @@ impl Supervisor {
                     entry.process = process.map(|(_, process)| process);
                 }
                 self.on_exec_started(session, exec, waiter, result, worker.descriptors);
+            }
+            Task::Sweep => {
+                if let Err(refusal) = result {
+                    log::warn(format_args!("remove groups of ended execs: {refusal}"));
+                }
             }
             Task::Check => self.on_checked(result),
             Task::Clean { session } => self.on_cleaned(session, result),
