@@ -1,4 +1,5 @@
 //! Which specs become plans. Needs no root.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use proptest::prelude::*;
@@ -54,6 +55,7 @@ fn unsupported_fields_are_refused_by_name() {
         ("/domainname", json!("example.org"), "domainname"),
         ("/process/terminal", json!(true), "process.terminal"),
         ("/process/apparmorProfile", json!("p"), "process.apparmorProfile"),
+        ("/process/oomScoreAdj", json!(-900), "process.oomScoreAdj"),
         ("/process/selinuxLabel", json!("l"), "process.selinuxLabel"),
         ("/process/user/username", json!("u"), "process.user.username"),
         ("/process/capabilities/ambient", json!(["CAP_CHOWN"]), "process.capabilities.ambient"),

@@ -133,3 +133,62 @@ fn groups_of(groups: &str, user: &str) -> Vec<u32> {
 fn id(text: &str) -> Option<u32> {
     text.parse().ok().filter(|id| *id <= LAST_ID)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const USERS: &str =
+        "root:x:0:0:root:/root:/bin/bash\nann:x:1001:1001:Ann:/home/ann:/bin/sh\nold:x:70000:1::/:/bin/sh\n";
+    const GROUPS: &str = "root:x:0:\nsudo:x:27:ann,learner\nann:x:1001:\nvideo:x:44:bob,ann\n";
+
+    fn look_up(wanted: &str) -> Option<Account> {
+        let (user, group) =
+            wanted.split_once(':').map_or((wanted, None), |(user, group)| (user, Some(group)));
+        find_in(USERS, GROUPS, user, group)
+    }
+
+    #[test]
+    fn a_user_is_found_by_name_and_number() {
+        let ann = look_up("ann").unwrap();
+        assert_eq!((ann.uid, ann.gid, ann.groups.as_slice()), (1001, 1001, [27, 44].as_slice()));
+        assert_eq!(look_up("1001"), Some(ann));
+        assert_eq!(look_up("0").unwrap().shell, "/bin/bash");
+    }
+
+    #[test]
+    fn a_given_group_takes_the_place_of_the_users_own() {
+        let ann = look_up("ann:video").unwrap();
+        assert_eq!((ann.uid, ann.gid, ann.groups.as_slice()), (1001, 44, [].as_slice()));
+        assert_eq!(look_up("ann:5").unwrap().gid, 5);
+        assert_eq!(look_up("ann:nowhere"), None);
+    }
+
+    #[test]
+    fn numbers_need_no_entry_but_must_be_mapped() {
+        assert_eq!(look_up("4711").unwrap().home, Path::new("/"));
+        assert_eq!(look_up("70000"), None);
+        assert_eq!(look_up("old"), None);
+        assert_eq!(look_up("nobody"), None);
+        assert_eq!(look_up(""), None);
+    }
+
+    #[test]
+    fn a_login_shell_is_marked() {
+        let (file, args) = look_up("root").unwrap().login_shell().unwrap();
+        assert_eq!((file.as_str(), args.as_slice()), ("/bin/bash", [c"-bash".to_owned()].as_slice()));
+    }
+
+    proptest! {
+        /// Whatever stands in the files, an account has mapped ids and absolute paths.
+        #[test]
+        fn foreign_files_give_sound_accounts(users in "([a-c:x\n/0-9]|\\PC){0,80}", groups in "[a-c:x,\n0-9]{0,80}", user in "[a-c0-9]{0,5}") {
+            if let Some(account) = find_in(&users, &groups, &user, None) {
+                prop_assert!(account.uid <= LAST_ID && account.gid <= LAST_ID);
+                prop_assert!(account.groups.iter().all(|gid| *gid <= LAST_ID) && account.groups.len() <= MAX_GROUPS);
+                prop_assert!(account.home.is_absolute() && account.shell.starts_with('/'));
+            }
+        }
+    }
+}

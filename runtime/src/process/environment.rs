@@ -66,3 +66,27 @@ pub fn c_string(text: &str) -> Result<CString, Failure> {
 pub fn c_strings(texts: &[String]) -> Result<Vec<CString>, Failure> {
     texts.iter().map(|text| c_string(text)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn given_variables_stand_in_place_of_defaults() {
+        let hostname = Hostname::try_from("m1".to_owned()).unwrap();
+        let given = [("PATH".to_owned(), "/a::/b".to_owned()), ("PATH".to_owned(), "/c".to_owned())];
+        let environment = build(&Account::root(), &hostname, &given).unwrap();
+        let paths: Vec<_> =
+            environment.iter().filter(|variable| variable.to_bytes().starts_with(b"PATH=")).collect();
+        assert_eq!(paths, [c"PATH=/c"]);
+        assert!(environment.contains(&c"HOME=/root".to_owned()));
+    }
+
+    #[test]
+    fn plain_names_are_looked_up_and_paths_are_not() {
+        let environment = [c"PATH=/a::/b".to_owned()];
+        assert_eq!(candidates("ls", &environment), ["/a/ls", "./ls", "/b/ls"]);
+        assert_eq!(candidates("./ls", &environment), ["./ls"]);
+        assert_eq!(candidates("ls", &[]).len(), 6);
+    }
+}

@@ -37,8 +37,6 @@ pub struct ProcessPlan {
     pub rlimits: Vec<Rlimit>,
     /// Whether no_new_privs is set.
     pub no_new_privileges: bool,
-    /// Score for the out-of-memory killer.
-    pub oom_score_adj: Option<i32>,
 }
 
 /// One resource limit.
@@ -75,7 +73,6 @@ impl TryFrom<&Process> for ProcessPlan {
             capabilities: capabilities.map(CapabilitySets::try_from).transpose()?.unwrap_or_default(),
             rlimits: process.rlimits().iter().flatten().map(Rlimit::try_from).collect::<Result<_, _>>()?,
             no_new_privileges: process.no_new_privileges().unwrap_or(false),
-            oom_score_adj: process.oom_score_adj().map(oom_score).transpose()?,
         })
     }
 }
@@ -101,15 +98,6 @@ fn id(field: &'static str, id: u32) -> Result<u32, SpecError> {
 fn umask(umask: u32) -> Result<u32, SpecError> {
     let rule = "must be at most 0777";
     if umask <= 0o777 { Ok(umask) } else { Err(SpecError::invalid("process.user.umask", umask, rule)) }
-}
-
-fn oom_score(score: i32) -> Result<i32, SpecError> {
-    let rule = "must be between 0 and 1000";
-    if (0..=1000).contains(&score) {
-        Ok(score)
-    } else {
-        Err(SpecError::invalid("process.oomScoreAdj", score, rule))
-    }
 }
 
 impl TryFrom<&PosixRlimit> for Rlimit {

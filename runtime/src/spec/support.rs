@@ -23,6 +23,7 @@ pub(super) fn check_process(process: &Process) -> Result<(), SpecError> {
         ("process.consoleSize", process.console_size().is_some()),
         ("process.commandLine", process.command_line().is_some()),
         ("process.apparmorProfile", process.apparmor_profile().is_some()),
+        ("process.oomScoreAdj", process.oom_score_adj().is_some()),
         ("process.selinuxLabel", process.selinux_label().is_some()),
         ("process.ioPriority", process.io_priority().is_some()),
         ("process.scheduler", process.scheduler().is_some()),

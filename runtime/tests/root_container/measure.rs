@@ -22,6 +22,22 @@ pub(crate) fn print() {
     }
     print_times("start", starts);
     print_times("join", joins);
+    print_memory();
+}
+
+/// What a machine takes of the host's memory, its pid 1, namespaces, mounts and cgroups, without a shell.
+fn print_memory() {
+    let _shared = Machine::new();
+    let before = available_kib();
+    let machines: Vec<Machine> = (0..ROUNDS).map(|_| Machine::new()).collect();
+    let taken = before.saturating_sub(available_kib());
+    println!("memory: {} KiB an idle machine, of {}", taken / machines.len(), machines.len());
+}
+
+fn available_kib() -> usize {
+    let memory = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let line = memory.lines().find(|line| line.starts_with("MemAvailable:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 fn print_times(what: &str, mut times: Vec<Duration>) {
