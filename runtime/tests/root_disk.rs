@@ -19,7 +19,7 @@ use nix::mount::{MsFlags, mount, umount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::statvfs::statvfs;
 use nix::sys::wait::{WaitStatus, waitpid};
-use sandlot_runtime::disk::{Attached, Driver, Kind, Wish};
+use sandlot_runtime::disk::{Attached, Driver, Error, Kind, Wish};
 use sandlot_runtime::sys::clone::{Cloned, clone, exit_now};
 use sandlot_runtime::tree;
 
@@ -35,6 +35,7 @@ const TESTS: &[Test] = &[
     ("many_attach_at_once", many_attach_at_once),
     ("a_tmpfs_is_limited", a_tmpfs_is_limited),
     ("plain_folders_are_told_to_be_unlimited", plain_folders_are_told_to_be_unlimited),
+    ("a_nearly_full_node_is_told", a_nearly_full_node_is_told),
     ("project_quota_where_there_is_one", project_quota_where_there_is_one),
     ("creating_and_attaching_is_quick", creating_and_attaching_is_quick),
 ];
@@ -272,6 +273,17 @@ fn plain_folders_are_told_to_be_unlimited() {
     check_owner(&driver.attach(&folder).unwrap());
     assert!("btrfs".parse::<Wish>().is_err());
     assert_eq!("auto".parse::<Wish>().unwrap(), Wish::Auto);
+}
+
+fn a_nearly_full_node_is_told() {
+    let node = Node::new();
+    let small = node.folder.join("disk");
+    fs::create_dir(&small).unwrap();
+    mount(Some("small"), &small, Some("tmpfs"), MsFlags::empty(), Some("size=64m")).unwrap();
+    let error = Driver::probe(&small, Wish::Only(Kind::Ext4Image)).unwrap_err();
+    assert!(matches!(error, Error::NearlyFull { .. }), "{error}");
+    assert!(error.to_string().contains("nearly full"), "{error}");
+    umount(&small).unwrap();
 }
 
 /// A file system with project quota is made in an image where mke2fs and the kernel can.
