@@ -8,6 +8,9 @@ set_name=${1-}
 # Name of the test, and further arguments of its program.
 short=(
   "root_cgroup"
+  "root_disk"
+  "root_unpack"
+  "root_doctor"
   "first_light"
   "systemd_units --ignored"
 )
