@@ -15,7 +15,9 @@ use crate::wait::{self, PATIENCE};
 /// Ids from here on belong to tests: below the ranges of a node with the default base.
 const FIRST_UID_BASE: u32 = 0x1000_0000;
 /// Ids of one test node: room for some hundred sessions.
-const UIDS_PER_NODE: u32 = 65_536 * 1200;
+const UIDS_PER_NODE: u32 = 65_536 * 420;
+/// Nodes with ids of their own between the first base and the default one.
+const PLACES: u32 = 26;
 
 static NODES: AtomicU32 = AtomicU32::new(0);
 
@@ -79,8 +81,7 @@ impl TestNode {
         let process = std::process::id();
         let folder = tempfile::Builder::new().prefix("sandlot-test-").tempdir()?;
         open_to_all(folder.path())?;
-        // Twelve nodes fit between the first base and the default one; test processes run one after the other.
-        let uid_base = FIRST_UID_BASE + (number % 8) * UIDS_PER_NODE;
+        let uid_base = FIRST_UID_BASE + (process.wrapping_add(number) % PLACES) * UIDS_PER_NODE;
         let cgroup_parent = format!("sandlot-test-{process}-{number}");
         let before = Leaks::look(uid_base, UIDS_PER_NODE, &cgroup_parent, folder.path())?;
         ensure!(before.is_empty(), "left by an earlier test: {before}");

@@ -107,8 +107,12 @@ async fn a_killed_supervisor_leaves_nothing_and_the_node_is_ready_again() -> Res
     wait::until_async("the node to be ready again", PATIENCE, ready).await?;
     println!("ready again after {:?} with 100 sessions", start.elapsed());
     for session in &sessions {
-        let (_, body) = session.request(Method::GET, "", None).await?;
-        assert_eq!(body.get("state"), Some(&json!("ended")), "{body}");
+        let ended = || async {
+            let (_, body) = session.request(Method::GET, "", None).await.ok()?;
+            assert_eq!(body.get("end_reason"), Some(&json!("supervisor_lost")), "{body}");
+            (body.get("state") == Some(&json!("ended"))).then_some(())
+        };
+        wait::until_async("the session's final row", PATIENCE, ended).await?;
     }
     api.create("tiny").await?.close().await
 }
@@ -192,7 +196,7 @@ async fn an_upgrade_under_fifty_terminals_loses_nothing() -> Result<()> {
     }))
     .await;
     for result in results {
-        result?;
+        result.with_context(|| node.log())?;
     }
     Ok(())
 }
