@@ -20,6 +20,8 @@ after(async () => {
 test("Extend gives more time", () =>
   withPages(browser, {}, async (open) => {
     const page = await startSession(open, node.url);
+    const fresh = await secondsLeft(page);
+    await eventually(async () => (await secondsLeft(page)) < fresh - 2, "some time is gone");
     const before = await secondsLeft(page);
     await page.getByRole("button", { name: "Extend" }).click();
     await page.getByText("Extended.").waitFor();

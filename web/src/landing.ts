@@ -91,7 +91,7 @@ class LandingPage {
       const button = part<HTMLButtonElement>("start", card);
       const mine = this.wanted === card.dataset.playground;
       button.disabled = this.starting || card.dataset.state === "missing";
-      button.textContent = label(card.dataset.state, mine, this.starting);
+      part("start-label", card).textContent = label(card.dataset.state, mine, this.starting);
     }
   }
 }

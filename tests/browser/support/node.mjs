@@ -11,13 +11,12 @@ const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 /** Below the ranges of the Rust tests' nodes and of a node with the default base. */
 const UID_BASE = 0x0800_0000;
 const CONFIG = `
+make-images = ["tiny"]
+
 [limits]
 sessions_per_address = 100
 sessions_per_node = 100
 starts_per_minute_per_address = 1000
-
-[images]
-make_at_start = ["tiny"]
 
 [playgrounds.brief]
 image = "tiny"
