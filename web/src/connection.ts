@@ -35,10 +35,10 @@ export interface Events {
 const HELD_INPUT_BYTES = 4096;
 
 const ENDINGS = new Map<number, Ending>([
-  [protocol.CLOSE_SESSION_ENDED, "session"],
-  [protocol.CLOSE_TERMINAL_ENDED, "terminal"],
-  [protocol.CLOSE_TOO_MANY_VIEWERS, "viewers"],
-  [protocol.CLOSE_SUPERVISOR_LOST, "supervisor"],
+  [protocol.CLOSE.sessionEnded, "session"],
+  [protocol.CLOSE.terminalEnded, "terminal"],
+  [protocol.CLOSE.tooManyViewers, "viewers"],
+  [protocol.CLOSE.supervisorLost, "supervisor"],
 ]);
 
 export class Connection {

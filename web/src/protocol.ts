@@ -1,6 +1,6 @@
 /**
  * The terminal websocket's frames, as written down in server/PROTOCOL.md: one opcode byte, then the payload; numbers
- * are big endian. The constants stand here and once in the server; a test of the server reads this file and compares.
+ * are big endian. The constants stand here and once in the server; test/wire.test.ts compares them.
  */
 
 export const PROTOCOL = 1;
@@ -17,15 +17,18 @@ export const RESIZE = 0x13;
 export const VIEWER_CONTROL = 0x14;
 
 /** Close codes of the server. */
-export const CLOSE_SESSION_ENDED = 4000;
-export const CLOSE_TERMINAL_ENDED = 4001;
-export const CLOSE_NO_PROOF = 4002;
-export const CLOSE_PROTOCOL_ERROR = 4003;
-export const CLOSE_NO_ACKNOWLEDGEMENT = 4004;
-export const CLOSE_TOO_MANY_VIEWERS = 4005;
-export const CLOSE_SUPERVISOR_LOST = 4006;
-export const CLOSE_FRAME_TOO_BIG = 1009;
-export const CLOSE_SERVICE_RESTART = 1012;
+export const CLOSE = {
+  sessionEnded: 4000,
+  terminalEnded: 4001,
+  noLongerValid: 4002,
+  protocolError: 4003,
+  stalled: 4004,
+  tooManyViewers: 4005,
+  supervisorLost: 4006,
+  tooBig: 1009,
+  failed: 1011,
+  restart: 1012,
+};
 
 /** Most bytes put into one INPUT frame; a longer paste goes out in several. */
 export const INPUT_CHUNK_BYTES = 16 * 1024;
@@ -65,7 +68,9 @@ export type ServerFrame =
   | { kind: "control"; control: Control }
   | { kind: "unknown" };
 
-const KNOWN_CONTROLS = new Set(["hello", "driver", "size", "expiry", "exit", "ending", "notice"]);
+/** Types of control messages that this version knows. */
+export const CONTROLS = new Set(["hello", "driver", "size", "expiry", "exit", "ending", "notice"]);
+
 const OFFSET_BYTES = 8;
 
 /** Decodes one frame of the server. Throws on a frame that is too short or no JSON; what is merely new is `unknown`. */
@@ -90,7 +95,7 @@ function decodeStretch(view: DataView): { offset: number; bytes: Uint8Array } {
 
 function decodeControl(json: Uint8Array): ServerFrame {
   const control = JSON.parse(new TextDecoder().decode(json)) as { type?: unknown };
-  const known = typeof control.type === "string" && KNOWN_CONTROLS.has(control.type);
+  const known = typeof control.type === "string" && CONTROLS.has(control.type);
   return known ? { kind: "control", control: control as Control } : { kind: "unknown" };
 }
 

@@ -141,10 +141,10 @@ test("output is acknowledged when it is drawn", async () => {
 });
 
 for (const [code, ending] of [
-  [protocol.CLOSE_SESSION_ENDED, "session"],
-  [protocol.CLOSE_TERMINAL_ENDED, "terminal"],
-  [protocol.CLOSE_SUPERVISOR_LOST, "supervisor"],
-  [protocol.CLOSE_TOO_MANY_VIEWERS, "viewers"],
+  [protocol.CLOSE.sessionEnded, "session"],
+  [protocol.CLOSE.terminalEnded, "terminal"],
+  [protocol.CLOSE.supervisorLost, "supervisor"],
+  [protocol.CLOSE.tooManyViewers, "viewers"],
 ] as const) {
   test(`close code ${code} is the end: ${ending}`, async () => {
     viewer.line.hello(0);
@@ -155,7 +155,7 @@ for (const [code, ending] of [
   });
 }
 
-for (const code of [protocol.CLOSE_NO_PROOF, protocol.CLOSE_NO_ACKNOWLEDGEMENT, protocol.CLOSE_SERVICE_RESTART, 1006]) {
+for (const code of [protocol.CLOSE.noLongerValid, protocol.CLOSE.stalled, protocol.CLOSE.restart, 1006]) {
   test(`after close code ${code} it connects again`, async () => {
     viewer.line.hello(0);
     viewer.line.close(code);
