@@ -150,10 +150,10 @@ impl Machine {
             .unwrap();
         let userns = userns::create(SESSION_BASE, IDS).map_err(|error| error.to_string())?;
         let plan = Plan::try_from(spec).unwrap();
-        let reaper = container::reaper_program::load(&static_program()).unwrap();
+        let reaper = reaper();
         filter();
         let begin = Instant::now();
-        let started = in_worker(&[userns.as_fd(), reaper.as_fd()], |report| {
+        let started = in_worker(&[userns.as_fd(), reaper], |report| {
             let idmap = userns::create_idmap(IMAGE_BASE, SESSION_BASE, IDS)?;
             let layers_folder = File::open(folder.path().join("layers")).unwrap();
             let rootfs = layers::mount(&Layers {
@@ -171,7 +171,7 @@ impl Machine {
                 userns: userns.as_fd(),
                 rootfs: rootfs.as_fd(),
                 leaf: Some(&leaf),
-                reaper: reaper.as_fd(),
+                reaper,
                 filter: Some(filter()),
                 identity: Some(Identity { hostname: &machine.hostname, login: machine.login }),
             };
@@ -334,6 +334,12 @@ pub(crate) fn assert_nothing_left() {
             );
         }
     }
+}
+
+/// The reaper's program, loaded once.
+fn reaper() -> BorrowedFd<'static> {
+    static REAPER: OnceLock<OwnedFd> = OnceLock::new();
+    REAPER.get_or_init(|| container::reaper_program::load(&static_program()).unwrap()).as_fd()
 }
 
 /// Docker's default filter, compiled once.
