@@ -25,8 +25,11 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use nix::NixPath;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, RenameFlags, ResolveFlag, openat, openat2, renameat2};
+use nix::fcntl::{
+    AtFlags, Flock, FlockArg, OFlag, OpenHow, RenameFlags, ResolveFlag, openat, openat2, renameat2,
+};
 use nix::sys::stat::{Mode, fstatat, mkdirat};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Gid, Uid, fchown, fsync, pipe, syncfs};
@@ -125,6 +128,7 @@ fn unpack_as(name: &str, unpacking: &Unpacking<'_>) -> Result<(), Error> {
     let Unpacking { layers, layer, .. } = *unpacking;
     tree::remove(layers, name).map_err(during("remove an old attempt"))?;
     let folder = make_folder(name, unpacking).map_err(during("make the folder of the layer"))?;
+    let _at_work = lock(&folder).map_err(during("lock the folder of the layer"))?;
     let report = run_child(&folder, unpacking)?;
     if report.digest != layer.as_hex() {
         return Err(Error::Digest { layer: layer.clone(), found: report.digest });
@@ -136,8 +140,7 @@ fn unpack_as(name: &str, unpacking: &Unpacking<'_>) -> Result<(), Error> {
 
 fn make_folder(name: &str, unpacking: &Unpacking<'_>) -> nix::Result<OwnedFd> {
     mkdirat(unpacking.layers, name, Mode::from_bits_truncate(0o755))?;
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let folder = openat(unpacking.layers, name, flags, Mode::empty())?;
+    let folder = open_folder(unpacking.layers, name)?;
     let base = unpacking.image_base;
     fchown(&folder, Some(Uid::from_raw(base)), Some(Gid::from_raw(base)))?;
     Ok(folder)
@@ -195,6 +198,11 @@ fn publish(layers: BorrowedFd<'_>, name: &str, layer: &DiffId) -> nix::Result<()
 /// # Errors
 /// What the kernel gives.
 pub fn remove(layers: BorrowedFd<'_>, layer: &DiffId) -> nix::Result<()> {
+    let folder = match open_folder(layers, layer.as_hex()) {
+        Err(Errno::ENOENT) => return Ok(()),
+        other => other?,
+    };
+    let _at_work = lock(&folder)?;
     let name = format!("{UNFINISHED}remove-{}-{}", std::process::id(), layer.as_hex());
     match renameat2(layers, layer.as_hex(), layers, name.as_str(), RenameFlags::empty()) {
         Err(Errno::ENOENT) => return Ok(()),
@@ -203,7 +211,18 @@ pub fn remove(layers: BorrowedFd<'_>, layer: &DiffId) -> nix::Result<()> {
     tree::remove(layers, name.as_str())
 }
 
-/// Removes what interrupted work left. At the start of the supervisor, before any worker.
+/// Says that someone is at work in a folder, until the lock and all copies of the descriptor are closed.
+fn lock(folder: &OwnedFd) -> nix::Result<Flock<OwnedFd>> {
+    let copy = folder.try_clone().map_err(|_| Errno::EMFILE)?;
+    Flock::lock(copy, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno)
+}
+
+fn open_folder<P: ?Sized + NixPath>(layers: BorrowedFd<'_>, name: &P) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    openat(layers, name, flags, Mode::empty())
+}
+
+/// Removes what interrupted work left. At the start of the supervisor; work of a living process is left alone.
 ///
 /// # Errors
 /// What the kernel gives.
@@ -214,7 +233,12 @@ pub fn remove_unfinished(layers: BorrowedFd<'_>) -> nix::Result<()> {
         let entry = entry?;
         let name = entry.file_name();
         let unfinished = name.to_bytes().starts_with(UNFINISHED.as_bytes());
-        if unfinished && !matches!(name.to_bytes(), b"." | b"..") {
+        if !unfinished || matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let busy = open_folder(layers, name)
+            .is_ok_and(|folder| lock(&folder).is_err_and(|errno| errno == Errno::EWOULDBLOCK));
+        if !busy {
             tree::remove(layers, name)?;
         }
     }
