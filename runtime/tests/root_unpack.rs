@@ -413,6 +413,7 @@ fn damaged_archives_end_with_an_answer() {
         .folder("d")
         .attribute("user.note", b"kept")
         .file("d/f", "content")
+        .folder("outside")
         .link("d/l", "../../../outside")
         .hard_link("h", "d/f")
         .file("d/l/x", &target)
