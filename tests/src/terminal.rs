@@ -62,7 +62,8 @@ impl Terminal {
     pub async fn next(&mut self) -> Result<Frame> {
         let frame = self.next_unacknowledged().await?;
         if let Frame::Output(..) | Frame::Snapshot(..) = frame {
-            self.acknowledge().await?;
+            // Where the server has closed already, what it sent before is still to be read.
+            drop(self.acknowledge().await);
         }
         Ok(frame)
     }
