@@ -2,8 +2,9 @@
 //!
 //! Made once at the start of the supervisor, inherited by every worker, made anew after a re-exec.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::name::{InstanceIndex, SessionNumber};
@@ -64,6 +65,10 @@ impl Ground {
             let made = std::fs::create_dir_all(&path);
             made.map_err(io("make", path))?;
         }
+        // Trees of images and sessions hold setuid programs of foreign making: nobody else on this host may reach one
+        // (CVE-2021-41103).
+        let folder = node.state_dir.join("node");
+        std::fs::set_permissions(&folder, Permissions::from_mode(0o700)).map_err(io("close", folder))?;
         let program = Path::new("/proc/self/exe");
         let layers = File::open(node.layers_dir()).map_err(io("open", node.layers_dir()))?;
         unpack::remove_unfinished(layers.as_fd())

@@ -9,10 +9,11 @@ use nix::unistd::{Gid, Uid, chown};
 
 use crate::config::Config;
 
-/// Makes those that are missing. Root's may be passed through by all; serve's is serve's alone.
+/// Makes those that are missing. The state directory may be passed through by all; what is in it is root's alone, and
+/// serve's alone.
 pub(super) fn make(config: &Config) -> Result<()> {
     folder(&config.state_dir, 0o711)?;
-    folder(&config.state_dir.join("node"), 0o711)?;
+    folder(&config.state_dir.join("node"), 0o700)?;
     folder(&config.run_dir, 0o755)?;
     let serve = config.serve_dir();
     folder(&serve, 0o700)?;

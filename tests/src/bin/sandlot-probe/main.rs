@@ -21,6 +21,7 @@ mod process;
 mod release_agent;
 mod root;
 mod setuid;
+mod supervisor;
 mod watch;
 
 use std::process::ExitCode;
@@ -70,6 +71,9 @@ const ATTACKS: &[Attack] = &[
     attack("fill-disk", "FOLDER MEBIBYTES", flood::disk),
     attack("open-terminals", "COUNT", flood::terminals),
     attack("open-sockets", "COUNT", flood::sockets),
+    attack("connect-supervisor", "SOCKET", supervisor::connect),
+    attack("hold-connections", "SOCKET COUNT", supervisor::hold_connections),
+    attack("stall-unpacks", "SOCKET COUNT", supervisor::stall_unpacks),
     // Not attacks but what attacks are made on: a process that waits for the end of its stdin,
     attack("idle", "", process::idle),
     // and one that, run on the host, joins a container carelessly.
