@@ -1,39 +1,46 @@
 //! A machine for a test: a busybox layer, a writable folder, a user namespace, a cgroup, and its pid 1.
 
+#[path = "image.rs"]
+mod image;
+#[path = "in_worker.rs"]
+mod in_worker;
+#[path = "output.rs"]
+mod output;
+
 use std::cell::Cell;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use nix::unistd::Pid;
 use oci_spec::runtime::Spec;
 use sandlot_runtime::cgroup::{Instance, LeafName, Removal, Role, Tree};
-use sandlot_runtime::container::{self, JoinPlan, Joined, Resources, machine, userns, worker};
+use sandlot_runtime::container::{self, JoinPlan, Joined, Resources, machine, userns};
 use sandlot_runtime::init::Identity;
 use sandlot_runtime::process::seccomp::{Filter, docker_default};
 use sandlot_runtime::rootfs::layers::{self, Layers};
 use sandlot_runtime::spec::Plan;
 use sandlot_runtime::supervisor::name::{DiffId, Hostname, InstanceIndex, SessionNumber};
 use sandlot_runtime::supervisor::protocol::{self, Command, Limits, Login, Winsize};
-use sandlot_runtime::sys::clone::{Cloned, clone, exit_now};
-use sandlot_runtime::sys::{packet, pidfd};
+use sandlot_runtime::sys::pidfd;
 use tempfile::TempDir;
+
+use image::{busybox_layer, own};
+use in_worker::in_worker;
+pub(crate) use output::wait;
+use output::{Terminal, read_all};
 
 /// Ranges of their own, away from a node that may run beside the tests.
 pub(crate) const IMAGE_BASE: u32 = 3_000_000_000;
 pub(crate) const SESSION_BASE: u32 = IMAGE_BASE + 65_536;
 const IDS: u32 = 65_536;
-const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\n";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -275,8 +282,7 @@ impl Machine {
     }
 
     pub(crate) fn open_terminal(&self, size: Winsize) -> Terminal {
-        let mut joined = self.join(&Command::default(), Some(size)).unwrap();
-        Terminal { ptmx: File::from(joined.descriptors.remove(0)), pidfd: joined.pidfd }
+        Terminal::new(self.join(&Command::default(), Some(size)).unwrap())
     }
 }
 
@@ -348,113 +354,6 @@ pub(crate) fn filter() -> &'static Filter {
     FILTER.get_or_init(|| Filter::compile(&docker_default(false).unwrap()).unwrap())
 }
 
-/// A terminal of a machine.
-pub(crate) struct Terminal {
-    ptmx: File,
-    pidfd: OwnedFd,
-}
-
-impl Terminal {
-    pub(crate) fn type_text(&mut self, text: &str) {
-        self.ptmx.write_all(text.as_bytes()).unwrap();
-    }
-
-    /// Reads until the output holds `text`.
-    pub(crate) fn read_until(&mut self, text: &str) -> String {
-        let end = Instant::now() + PATIENCE;
-        let mut output = String::new();
-        while !output.contains(text) {
-            assert!(Instant::now() < end, "no `{text}` in: {output}");
-            let mut buffer = [0; 4096];
-            match self.ptmx.read(&mut buffer) {
-                Ok(count) => output.push_str(&String::from_utf8_lossy(&buffer[..count])),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => wait_readable(self.ptmx.as_fd()),
-                Err(error) => panic!("read the terminal: {error}; so far: {output}"),
-            }
-        }
-        output
-    }
-
-    pub(crate) fn wait(self) -> i32 {
-        wait(self.pidfd.as_fd())
-    }
-}
-
-fn wait_readable(descriptor: BorrowedFd<'_>) {
-    poll(&mut [PollFd::new(descriptor, PollFlags::POLLIN)], PollTimeout::from(100u8)).unwrap();
-}
-
-/// Exit code of a child; 128 and the signal when it was killed.
-pub(crate) fn wait(pidfd: BorrowedFd<'_>) -> i32 {
-    match waitid(Id::PIDFd(pidfd), WaitPidFlag::WEXITED).unwrap() {
-        WaitStatus::Exited(_, code) => code,
-        WaitStatus::Signaled(_, signal, _) => 128 + signal as i32,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn read_all(mut files: [File; 2]) -> [String; 2] {
-    let mut contents = [Vec::new(), Vec::new()];
-    let mut open = [true, true];
-    while open != [false, false] {
-        let mut waiting: Vec<PollFd<'_>> = Vec::new();
-        for (file, _) in files.iter().zip(open).filter(|(_, open)| *open) {
-            waiting.push(PollFd::new(file.as_fd(), PollFlags::POLLIN));
-        }
-        let ready = poll(&mut waiting, PollTimeout::from(20_000u16)).unwrap();
-        assert!(ready > 0, "a program neither ended nor said anything: {contents:?}");
-        let ready: Vec<i32> =
-            waiting.iter().filter(|one| one.any() == Some(true)).map(|one| one.as_fd().as_raw_fd()).collect();
-        for (n, file) in files.iter_mut().enumerate() {
-            let mut buffer = [0; 65536];
-            if ready.contains(&file.as_raw_fd()) {
-                let count = file.read(&mut buffer).unwrap();
-                contents[n].extend_from_slice(&buffer[..count]);
-                open[n] = count > 0;
-            }
-        }
-    }
-    contents.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-}
-
-type Outcome = Result<(Pid, Vec<OwnedFd>), String>;
-
-/// Runs `work` in a forked worker, which reports a process and descriptors, or an error.
-pub(crate) fn in_worker(
-    keep: &[BorrowedFd<'_>],
-    work: impl FnOnce(&dyn Fn(Pid, &[BorrowedFd<'_>])) -> Result<(), sandlot_runtime::failure::StepError>,
-) -> Outcome {
-    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-    let (ours, theirs) =
-        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
-    match clone(CloneFlags::empty(), None).unwrap() {
-        Cloned::Child => {
-            let mut keep = keep.to_vec();
-            keep.push(theirs.as_fd());
-            std::mem::forget(ours);
-            let report = |pid: Pid, descriptors: &[BorrowedFd<'_>]| {
-                packet::send(theirs.as_fd(), &pid.as_raw().to_ne_bytes(), descriptors).unwrap();
-            };
-            if let Err(error) = worker::isolate(&keep).and_then(|()| work(&report)) {
-                packet::send(theirs.as_fd(), format!("error: {error}").as_bytes(), &[]).unwrap();
-            }
-            exit_now(0)
-        }
-        Cloned::Parent(_, worker) => {
-            drop(theirs);
-            let mut buffer = [0; 4096];
-            poll(&mut [PollFd::new(ours.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE).unwrap();
-            let received = packet::receive(ours.as_fd(), &mut buffer).unwrap();
-            wait(worker.as_fd());
-            let bytes = &buffer[..received.length];
-            match <[u8; 4]>::try_from(bytes) {
-                Ok(pid) => Ok((Pid::from_raw(i32::from_ne_bytes(pid)), received.descriptors)),
-                Err(_) => Err(String::from_utf8_lossy(bytes).into_owned()),
-            }
-        }
-    }
-}
-
 /// `sandlot-oci`, beside the folder of this test's own program.
 pub(crate) fn static_program() -> PathBuf {
     let own = std::env::current_exe().unwrap();
@@ -479,31 +378,5 @@ pub(crate) fn description(layers: Vec<DiffId>) -> protocol::Machine {
         login: Login::Root,
         no_new_privileges: false,
         user_namespaces: false,
-    }
-}
-
-/// busybox with a link for each of its programs, owned by the image range.
-fn busybox_layer(tree: &Path) {
-    for folder in ["bin", "etc", "root", "tmp", "proc", "sys", "dev"] {
-        fs::create_dir_all(tree.join(folder)).unwrap();
-    }
-    fs::copy("/usr/bin/busybox", tree.join("bin/busybox"))
-        .or_else(|_| fs::copy("/bin/busybox", tree.join("bin/busybox")))
-        .unwrap();
-    let list = std::process::Command::new(tree.join("bin/busybox")).arg("--list").output().unwrap();
-    for name in String::from_utf8(list.stdout).unwrap().lines().filter(|name| *name != "busybox") {
-        symlink("busybox", tree.join("bin").join(name)).unwrap();
-    }
-    fs::write(tree.join("etc/passwd"), PASSWD).unwrap();
-    fs::write(tree.join("etc/group"), "root:x:0:\n").unwrap();
-    own(tree);
-}
-
-fn own(path: &Path) {
-    lchown(path, Some(IMAGE_BASE), Some(IMAGE_BASE)).unwrap();
-    if path.symlink_metadata().unwrap().is_dir() {
-        for entry in fs::read_dir(path).unwrap() {
-            own(&entry.unwrap().path());
-        }
     }
 }
