@@ -69,13 +69,18 @@ fn a_kill_at_the_memory_limit_is_told() {
     let node = Node::start();
     let mut client = node.client();
     node.start_session(&mut client, 1, 1);
-    let (_, status) =
-        node.run(&mut client, 1, 1, &["sh", "-c", "x=0123456789abcdef; while :; do x=$x$x; done"]);
-    let kills = wait_for(&mut client, |event| match event {
-        Event::OutOfMemory { kills, .. } => Some(*kills),
-        _ => None,
-    });
-    assert!(kills >= 1 && status.signal == Some(9), "{kills} kills, {status:?}");
+    let hog = "x=0123456789abcdef; while :; do x=$x$x; done";
+    let _pipes = node.exec(&mut client, 1, 1, &["sh", "-c", hog]);
+    // In whatever order.
+    let (mut kills, mut end) = (0, None);
+    while kills == 0 || end.is_none() {
+        match wait_for(&mut client, |event| Some(event.clone())) {
+            Event::OutOfMemory { kills: told, .. } => kills = told,
+            Event::ExecEnded { status, .. } => end = status.signal,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(end, Some(9));
     // Only that process has died.
     assert_eq!(node.run(&mut client, 1, 2, &["echo", "alive"]).0, "alive\n");
     let (reply, _) = client.call(Request::Stats { session: session(1) }, &[]).unwrap();

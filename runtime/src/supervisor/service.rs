@@ -64,6 +64,8 @@ pub(crate) struct Supervisor {
     /// Ended execs whose groups are still there.
     spent: Vec<Spent>,
     notices: BTreeMap<(SessionNumber, InstanceIndex), OomNotice>,
+    /// When the kills of an instance are counted again.
+    recounts: BTreeMap<(SessionNumber, InstanceIndex), Moment>,
     /// A re-exec that was asked for.
     reexec: Option<reexec::Reexec>,
     /// Who asked for the end of the node, once somebody did.
@@ -111,6 +113,7 @@ impl Supervisor {
             layer_sets: LayerSets::default(),
             spent: Vec::new(),
             notices: BTreeMap::new(),
+            recounts: BTreeMap::new(),
             reexec: None,
             down: None,
         };

@@ -152,8 +152,10 @@ pub(crate) struct Instance {
     pub(crate) ended: Option<ExitStatus>,
     /// A worker starts it again: nothing else may be done with it.
     pub(crate) rebooting: bool,
-    /// Kills at its memory limit that were told.
+    /// Kills at its memory limit since its start, as far as they were read.
     pub(crate) oom_kills: u64,
+    /// The kernel's count at the last reading. On version 1 it falls when the group of an exec goes.
+    pub(crate) oom_count: u64,
 }
 
 /// A terminal.

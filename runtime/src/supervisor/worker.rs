@@ -9,6 +9,7 @@
 //!   | <-------- Done, or Refused             | exits; what it has made becomes a child of the supervisor
 //! ```
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -74,8 +75,8 @@ pub(crate) enum Task {
     Clean { session: SessionNumber },
     /// Its result is the answer, and that is all.
     Plain { waiter: Waiter },
-    /// It removes the groups of ended execs.
-    Sweep,
+    /// It removes the groups of ended execs; the kernel's counts of their instances fall with them.
+    Sweep { instances: BTreeSet<(SessionNumber, InstanceIndex)> },
     /// It has become the program on disk, which looks whether it can resume.
     Check,
 }

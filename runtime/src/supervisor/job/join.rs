@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::machine::plan_for;
 use super::{Seat, Spent, refused, refused_step};
-use crate::cgroup::{Error, Leaf, LeafName};
+use crate::cgroup::{Error, Instance, Leaf, LeafName, Removal};
 use crate::container::{self, JoinPlan};
 use crate::supervisor::ground::Ground;
 use crate::supervisor::name::{ExecNumber, InstanceIndex, SessionNumber};
@@ -14,6 +14,8 @@ use crate::supervisor::worker::{Report, Reporter};
 
 /// Between two rounds of killing.
 const LOOK: Duration = Duration::from_millis(2);
+/// Tries to remove a group that processes hold.
+const LOOKS: u32 = 5;
 
 /// Opens a terminal beside pid 1, in its group.
 pub(super) fn open_terminal(
@@ -91,22 +93,38 @@ pub(super) fn kill_exec(
     exec: ExecNumber,
 ) -> Result<(), Refusal> {
     let operation = format!("kill exec {} of session {session}", exec.0);
-    let killed = open_leaf(ground, session, index, LeafName::Exec(exec)).and_then(|leaf| {
-        let Some(leaf) = leaf else { return Ok(()) };
+    let killed = ground.tree.open_instance(session, index).and_then(|instance| {
+        let Some(instance) = instance else { return Ok(()) };
+        let leaf = instance.leaf(LeafName::Exec(exec))?;
         while !leaf.is_empty()? {
             leaf.kill()?;
             std::thread::sleep(LOOK);
         }
-        Ok(())
+        remove_leaf(&instance, exec)
     });
-    killed.map_err(|error| refused(&operation, &error))
+    match killed {
+        // The group has gone meanwhile, and with it every process.
+        Err(error) if matches!(error.errno(), Some(libc::ENODEV | libc::ENOENT)) => Ok(()),
+        killed => killed.map_err(|error| refused(&operation, &error)),
+    }
+}
+
+/// Processes that were killed a moment ago may still hold the group.
+fn remove_leaf(instance: &Instance, exec: ExecNumber) -> Result<(), Error> {
+    for _ in 0..LOOKS {
+        if matches!(instance.remove_leaf(LeafName::Exec(exec))?, Removal::Gone) {
+            break;
+        }
+        std::thread::sleep(LOOK);
+    }
+    Ok(())
 }
 
 /// Removes the groups of execs that have ended. One in which something was left running stays until its instance ends.
 pub(super) fn sweep(ground: &Ground, spent: &[Spent]) -> Result<(), Refusal> {
     let remove = |spent: &Spent| -> Result<(), Error> {
         let instance = ground.tree.open_instance(spent.session, spent.instance)?;
-        instance.map_or(Ok(()), |instance| instance.remove_leaf(LeafName::Exec(spent.exec)).map(drop))
+        instance.map_or(Ok(()), |instance| remove_leaf(&instance, spent.exec))
     };
     let failed: Vec<String> =
         spent.iter().filter_map(|spent| Some(remove(spent).err()?.to_string())).collect();

@@ -56,6 +56,8 @@ impl Supervisor {
             }
             Some((session, Part::Exec(exec))) => {
                 if let Some(instance) = self.drop_exec(session, exec) {
+                    // While the exec's own group is still there.
+                    self.count_kills(session, instance);
                     self.spent.push(Spent { session, instance, exec });
                     self.tell(Event::ExecEnded { session, exec, status });
                 }
@@ -66,11 +68,13 @@ impl Supervisor {
     }
 
     fn on_instance_end(&mut self, session: SessionNumber, instance: InstanceIndex, status: ExitStatus) {
-        let kills = self.oom_kills(session, instance);
+        self.count_kills(session, instance);
         let owner = self.state.sessions.get_mut(&session);
+        let is_running = owner.as_ref().is_some_and(|owner| owner.is_running());
         let Some(ended) = owner.and_then(|owner| owner.instance_mut(instance)) else { return };
         (ended.process, ended.ended) = (None, Some(status));
-        let out_of_memory = status.signal == Some(libc::SIGKILL) && kills > ended.oom_kills;
+        // Whoever else could kill pid 1 does so only on its way out.
+        let out_of_memory = is_running && status.signal == Some(libc::SIGKILL) && ended.oom_kills > 0;
         if !ended.rebooting {
             log::session(session, format_args!("instance {instance} ended: {status:?}"));
             self.tell(Event::InstanceEnded { session, instance, status, out_of_memory });

@@ -63,12 +63,13 @@ impl Supervisor {
 
     /// Sends a worker after the groups of ended execs, one at a time.
     pub(super) fn sweep(&mut self) {
-        let sweeps = self.workers.values().any(|worker| matches!(worker.task, Task::Sweep));
+        let sweeps = self.workers.values().any(|worker| matches!(worker.task, Task::Sweep { .. }));
         if self.spent.is_empty() || sweeps {
             return;
         }
-        let job = Job::Sweep { spent: std::mem::take(&mut self.spent) };
-        if let Err(refusal) = self.employ(Task::Sweep, job, &[]) {
+        let spent = std::mem::take(&mut self.spent);
+        let instances = spent.iter().map(|spent| (spent.session, spent.instance)).collect();
+        if let Err(refusal) = self.employ(Task::Sweep { instances }, Job::Sweep { spent }, &[]) {
             log::warn(format_args!("remove groups of ended execs: {refusal}"));
         }
     }

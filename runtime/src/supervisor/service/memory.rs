@@ -1,15 +1,20 @@
 //! Kills at memory limits: the kernel tells of them by a descriptor for each instance.
 
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use nix::poll::PollFlags;
 
 use super::Supervisor;
 use crate::cgroup::Error;
+use crate::supervisor::clock::Moment;
 use crate::supervisor::log;
 use crate::supervisor::name::{InstanceIndex, SessionNumber};
 use crate::supervisor::poller::Token;
 use crate::supervisor::protocol::Event;
+
+/// From a notice until the kill is surely counted.
+const RECOUNT: Duration = Duration::from_millis(50);
 
 impl Supervisor {
     /// Watches the instances of every running session.
@@ -68,19 +73,34 @@ impl Supervisor {
             self.notices.remove(&(session, instance));
             return;
         }
-        let kills = self.oom_kills(session, instance);
-        let owner = self.state.sessions.get_mut(&session);
-        let Some(known) = owner.and_then(|owner| owner.instance_mut(instance)) else { return };
-        if kills > known.oom_kills {
-            known.oom_kills = kills;
-            log::session(session, format_args!("instance {instance}: {kills} kills at its memory limit"));
-            self.tell(Event::OutOfMemory { session, instance, kills });
+        self.count_kills(session, instance);
+        // The notice comes before the kernel counts the kill.
+        self.recounts.insert((session, instance), Moment::now().after(RECOUNT));
+    }
+
+    /// Reads the counts again whose notice came a moment ago.
+    pub(super) fn recount(&mut self) {
+        let now = Moment::now();
+        let due: Vec<_> = self.recounts.iter().filter(|(_, at)| **at <= now).map(|(of, _)| *of).collect();
+        for (session, instance) in due {
+            self.recounts.remove(&(session, instance));
+            self.count_kills(session, instance);
         }
     }
 
-    /// Kills at the instance's memory limit so far; 0 when its group has gone.
-    pub(super) fn oom_kills(&self, session: SessionNumber, instance: InstanceIndex) -> u64 {
+    /// Reads the kernel's count of kills and tells if it has grown.
+    pub(super) fn count_kills(&mut self, session: SessionNumber, instance: InstanceIndex) {
         let group = self.ground.tree.open_instance(session, instance);
-        group.and_then(|group| group.map_or(Ok(0), |group| group.oom_kills())).unwrap_or(0)
+        let count = group.and_then(|group| group.map_or(Ok(0), |group| group.oom_kills())).unwrap_or(0);
+        let owner = self.state.sessions.get_mut(&session);
+        let Some(known) = owner.and_then(|owner| owner.instance_mut(instance)) else { return };
+        let new = count.saturating_sub(known.oom_count);
+        known.oom_count = count;
+        if new > 0 {
+            known.oom_kills += new;
+            let kills = known.oom_kills;
+            log::session(session, format_args!("instance {instance}: {kills} kills at its memory limit"));
+            self.tell(Event::OutOfMemory { session, instance, kills });
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::supervisor::name::SessionNumber;
 use crate::supervisor::protocol::{
     Facts, InstanceStats, OLDEST_VERSION, Refusal, RefusalKind, Reply, Request, SESSIONS_PER_PAGE, VERSION,
 };
-use crate::supervisor::session::{Session, Stage, Waiter};
+use crate::supervisor::session::{Instance, Session, Stage, Waiter};
 
 impl Supervisor {
     /// Handles one request; every call is answered once, now or later.
@@ -111,7 +111,8 @@ impl Supervisor {
 
     fn stats(&mut self, number: SessionNumber) -> Handled {
         let session = self.session(number)?;
-        let usage = |index| {
+        let usage = |of: &Instance| {
+            let index = of.machine.index;
             let instance = self.ground.tree.open_instance(number, index).ok()??;
             let usage = instance.usage().ok()?;
             Some(InstanceStats {
@@ -119,11 +120,10 @@ impl Supervisor {
                 memory_bytes: usage.memory_bytes,
                 cpu_usec: usage.cpu_usec,
                 pids: usage.pids,
-                oom_kills: instance.oom_kills().unwrap_or(0),
+                oom_kills: of.oom_kills,
             })
         };
-        let instances =
-            session.instances.iter().filter_map(|instance| usage(instance.machine.index)).collect();
+        let instances = session.instances.iter().filter_map(usage).collect();
         Ok(Outcome::Now(Reply::Stats { instances }, Vec::new()))
     }
 

@@ -66,6 +66,7 @@ impl Supervisor {
             ended: None,
             rebooting: false,
             oom_kills: 0,
+            oom_count: 0,
         }
     }
 

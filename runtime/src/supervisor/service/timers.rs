@@ -11,6 +11,7 @@ impl Supervisor {
     pub(super) fn on_time(&mut self) {
         self.end_expired();
         self.kill_late_workers();
+        self.recount();
         if self.reexec.is_none() {
             self.continue_ends();
             self.sweep();
@@ -31,6 +32,7 @@ impl Supervisor {
         });
         let workers = self.workers.values().map(|worker| worker.until.since(now));
         let reexec = self.reexec.iter().map(|reexec| reexec.until.since(now));
-        sessions.chain(workers).chain(reexec).fold(LONGEST_WAIT, Duration::min)
+        let recounts = self.recounts.values().map(|at| at.since(now));
+        sessions.chain(workers).chain(recounts).chain(reexec).fold(LONGEST_WAIT, Duration::min)
     }
 }

@@ -25,7 +25,7 @@ const MAX_REPORTS: usize = 40;
 impl Supervisor {
     /// Whether a request may have a worker now.
     pub(super) fn has_free_worker(&self) -> bool {
-        let for_requests = |worker: &&Worker| !matches!(worker.task, Task::Clean { .. } | Task::Sweep);
+        let for_requests = |worker: &&Worker| !matches!(worker.task, Task::Clean { .. } | Task::Sweep { .. });
         self.workers.values().filter(for_requests).count() < MAX_WORKERS
     }
 
@@ -179,7 +179,10 @@ impl Supervisor {
                 }
                 self.on_exec_started(session, exec, waiter, result, worker.descriptors);
             }
-            Task::Sweep => {
+            Task::Sweep { instances } => {
+                for (session, instance) in instances {
+                    self.count_kills(session, instance);
+                }
                 if let Err(refusal) = result {
                     log::warn(format_args!("remove groups of ended execs: {refusal}"));
                 }
