@@ -227,6 +227,14 @@ impl Backend {
         }
     }
 
+    /// Number of the connection to the backend; another one means that things may have changed meanwhile.
+    pub fn connection(&self) -> Option<u64> {
+        match self {
+            Self::Container(containers) => containers.connection(),
+            Self::Local(_) => Some(1),
+        }
+    }
+
     /// Why nothing can be started now; `None` when it can.
     pub fn away(&self) -> Option<String> {
         match self {

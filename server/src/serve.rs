@@ -74,7 +74,7 @@ pub async fn run(config: Config, prepared: Prepared, shutdown: Shutdown) -> anyh
     crate::cli::print_line(&format!("listening on http://{address}"))?;
     shutdown.spawn_to_end(end_on_signal(shutdown.clone())?);
     connections::serve(site(app), listener, &shutdown).await;
-    if tokio::time::timeout(limits::LAST_WORK_TIME, shutdown.finished()).await.is_err() {
+    if !shutdown.finish(limits::LAST_WORK_TIME).await {
         tracing::warn!("serve ends with work under way; the next one goes on from the rows");
     }
     sessions.parts().db.close().await;

@@ -77,8 +77,8 @@ struct Shared {
     reconciling: tokio::sync::Mutex<()>,
     /// An event came for something that is not known yet: compare again.
     missed: AtomicBool,
-    /// Rows and backend agreed once.
-    reconciled: tokio::sync::watch::Sender<bool>,
+    /// The backend's connection on which rows and backend were last found to agree.
+    agreed: tokio::sync::watch::Sender<Option<u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -101,7 +101,7 @@ impl Sessions {
             expiry_changed: Notify::new(),
             reconciling: tokio::sync::Mutex::default(),
             missed: AtomicBool::new(false),
-            reconciled: tokio::sync::watch::Sender::new(false),
+            agreed: tokio::sync::watch::Sender::new(None),
         };
         Self { shared: Arc::new(shared) }
     }

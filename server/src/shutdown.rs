@@ -3,6 +3,7 @@
 //! Cancelling it ends serve, never a session.
 
 use std::future::Future;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -12,6 +13,7 @@ use tokio_util::task::TaskTracker;
 pub struct Shutdown {
     token: CancellationToken,
     tracker: TaskTracker,
+    last: CancellationToken,
 }
 
 impl Shutdown {
@@ -29,6 +31,14 @@ impl Shutdown {
         task: impl Future<Output = T> + Send + 'static,
     ) -> tokio::task::JoinHandle<T> {
         self.tracker.spawn(task)
+    }
+
+    /// Runs what the others stand on, such as a connection: until all of them have ended.
+    pub fn spawn_below(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let last = self.last.clone();
+        tokio::spawn(async move {
+            last.run_until_cancelled_owned(task).await;
+        });
     }
 
     /// The same future, which serve waits for before it exits, wherever it is run.
@@ -51,9 +61,11 @@ impl Shutdown {
         self.token.cancelled().await;
     }
 
-    /// Resolves once every task has ended.
-    pub async fn finished(&self) {
+    /// Resolves once every task has ended, or `longest` is over; says whether all have.
+    pub async fn finish(&self, longest: Duration) -> bool {
         self.tracker.close();
-        self.tracker.wait().await;
+        let all = tokio::time::timeout(longest, self.tracker.wait()).await.is_ok();
+        self.last.cancel();
+        all
     }
 }

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -77,20 +78,34 @@ struct Shared {
     path: PathBuf,
     /// Set and cleared by the link's task only.
     current: Mutex<Option<Arc<Connection>>>,
+    /// Connections that stood so far; moved by the link's task only.
+    connections: AtomicU64,
     news: mpsc::Sender<News>,
 }
 
 impl Link {
     /// A link to the socket at `path`. Its task connects at once, and again after every break.
     pub fn open(path: PathBuf, news: mpsc::Sender<News>, metrics: Arc<Metrics>, shutdown: &Shutdown) -> Self {
-        let link = Self { shared: Arc::new(Shared { path, current: Mutex::default(), news }) };
-        shutdown.spawn(link.clone().stay_connected(metrics));
+        let link = Self {
+            shared: Arc::new(Shared {
+                path,
+                current: Mutex::default(),
+                connections: AtomicU64::new(0),
+                news,
+            }),
+        };
+        shutdown.spawn_below(link.clone().stay_connected(metrics));
         link
     }
 
     /// Whether calls can be made.
     pub fn is_up(&self) -> bool {
         self.current().is_some()
+    }
+
+    /// Number of the connection that stands; `None` while none does.
+    pub fn connection(&self) -> Option<u64> {
+        self.is_up().then(|| self.shared.connections.load(Ordering::Acquire))
     }
 
     /// Makes one call. It is carried out even if the caller no longer waits.
@@ -132,6 +147,7 @@ impl Link {
         let connection = Arc::new(Connection::open(&self.shared.path).map_err(CallError::Send)?);
         let greeted = async {
             let epoch = connection.greet().await?;
+            self.shared.connections.fetch_add(1, Ordering::AcqRel);
             self.set_current(Some(Arc::clone(&connection)));
             tracing::info!(epoch, "connected to the supervisor");
             // Serve is ending when nobody listens.

@@ -27,6 +27,10 @@ impl Containers {
         (!self.link.is_up()).then(|| "The node's supervisor is away; it comes back by itself.".to_owned())
     }
 
+    pub(super) fn connection(&self) -> Option<u64> {
+        self.link.connection()
+    }
+
     /// A request whose answer is that it is done.
     pub(super) async fn done(&self, request: Request) -> Result<()> {
         match self.link.call(request).await? {

@@ -1,6 +1,7 @@
 //! Agreement of rows, memory and backend. The one function behind crash recovery, restart and a lost supervisor.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use sandlot_runtime::supervisor::name::SessionNumber;
 use sandlot_runtime::supervisor::protocol::{EndReason, SessionState as BackendState};
 
 use super::Sessions;
+use super::live::Live;
 use crate::clock::UnixMillis;
 use crate::db::session::{SessionRow, SessionState};
 use crate::error::Result;
@@ -15,11 +17,14 @@ use crate::id::SessionId;
 
 /// Rounds of comparing, when events came in between; the next connection compares anyway.
 const ROUNDS: usize = 5;
+/// The end of a lost session is a few writes of rows.
+const LOST_TIME: Duration = Duration::from_secs(5);
 
 impl Sessions {
     /// Compares every row with what the backend holds: adopts what runs, ends what has no row, finishes what is gone.
     pub async fn reconcile(&self) {
         let _alone = self.shared.reconciling.lock().await;
+        let connection = self.parts().backend.connection();
         for _ in 0..ROUNDS {
             self.shared.missed.store(false, Ordering::Relaxed);
             if let Err(error) = self.compare().await {
@@ -30,19 +35,20 @@ impl Sessions {
                 break;
             }
         }
-        self.shared.reconciled.send_replace(true);
+        self.shared.agreed.send_replace(connection);
     }
 
-    /// Whether rows and backend have agreed once.
+    /// Whether rows and backend were compared on the connection that stands now.
     pub fn has_reconciled(&self) -> bool {
-        *self.shared.reconciled.borrow()
+        let connection = self.parts().backend.connection();
+        connection.is_some() && *self.shared.agreed.borrow() == connection
     }
 
-    /// Waits until they have, at most so long.
+    /// Waits until they were compared once, at most so long.
     pub async fn wait_reconciled(&self, longest: Duration) {
-        let mut reconciled = self.shared.reconciled.subscribe();
+        let mut agreed = self.shared.agreed.subscribe();
         // Too late is no failure: readiness says so.
-        drop(tokio::time::timeout(longest, reconciled.wait_for(|done| *done)).await);
+        drop(tokio::time::timeout(longest, agreed.wait_for(Option::is_some)).await);
     }
 
     async fn compare(&self) -> Result<()> {
@@ -50,6 +56,7 @@ impl Sessions {
         let held = self.parts().backend.sessions().await?;
         let mut held: HashMap<SessionNumber, BackendState> =
             held.into_iter().map(|s| (s.session, s)).collect();
+        let mut lost = Vec::new();
         for row in rows {
             let Ok(number) = SessionNumber::try_from(row.number) else { continue };
             let Ok(id) = row.id.parse::<SessionId>() else { continue };
@@ -57,10 +64,14 @@ impl Sessions {
             if self.is_being_started(&id, number) {
                 continue;
             }
-            self.settle(id, number, row, state).await?;
+            lost.extend(self.settle(id, number, row, state).await?);
         }
         for number in held.into_keys() {
             self.end_stranger(number).await?;
+        }
+        for live in lost {
+            // Its rows are written before the node says that it is ready again.
+            drop(tokio::time::timeout(LOST_TIME, live.finished()).await);
         }
         Ok(())
     }
@@ -71,16 +82,20 @@ impl Sessions {
         live.numbers.holds(number) && !live.by_id.contains_key(id)
     }
 
+    /// Makes one session agree. Returns it when it was lost.
     async fn settle(
         &self,
         id: SessionId,
         number: SessionNumber,
         row: SessionRow,
         state: Option<BackendState>,
-    ) -> Result<()> {
+    ) -> Result<Option<Arc<Live>>> {
         let live = self.live_session(&id);
         match (state, live) {
-            (None, Some(live)) => self.note_gone(&live, EndReason::SupervisorLost),
+            (None, Some(live)) => {
+                self.note_gone(&live, EndReason::SupervisorLost);
+                return Ok(Some(live));
+            }
             (None, None) => self.finish_lost(&row).await?,
             (Some(state), Some(live)) => match state.ended {
                 Some(reason) => self.begin_end(&live, reason),
@@ -88,7 +103,7 @@ impl Sessions {
             },
             (Some(state), None) => self.adopt(id, number, &row, &state).await?,
         }
-        Ok(())
+        Ok(None)
     }
 
     /// The row promises what no longer exists.
