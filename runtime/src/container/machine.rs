@@ -37,7 +37,7 @@ const MOUNTS: [(&str, &str, &str); 7] = [
 ];
 
 /// Hidden, as in Docker.
-const MASKED_PATHS: [&str; 11] = [
+const MASKED_PATHS: [&str; 12] = [
     "/proc/asound",
     "/proc/acpi",
     "/proc/interrupts",
@@ -49,6 +49,7 @@ const MASKED_PATHS: [&str; 11] = [
     "/proc/sched_debug",
     "/proc/scsi",
     "/sys/firmware",
+    "/sys/devices/virtual/powercap",
 ];
 
 /// Read-only, as in Docker.

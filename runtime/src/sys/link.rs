@@ -13,7 +13,7 @@ pub fn bring_loopback_up(socket: BorrowedFd<'_>) -> Result<()> {
     // SAFETY: all bytes zero is a valid `ifreq`: integers, and a union of plain data.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
-        *to = from.cast_signed();
+        *to = libc::c_char::from_ne_bytes([*from]);
     }
     request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
     // SAFETY: `request` is a live `ifreq` with a name that ends in zero, as SIOCSIFFLAGS wants.
