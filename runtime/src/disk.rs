@@ -15,9 +15,11 @@ mod error;
 mod image;
 mod probe;
 mod project;
+mod ready;
 mod room;
 mod template;
 
 pub use backing::device_below;
 pub use driver::{Attached, Driver, Kind, Wish};
 pub use error::Error;
+pub use ready::Ready;

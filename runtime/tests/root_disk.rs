@@ -19,7 +19,7 @@ use nix::mount::{MsFlags, mount, umount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::statvfs::statvfs;
 use nix::sys::wait::{WaitStatus, waitpid};
-use sandlot_runtime::disk::{Attached, Driver, Error, Kind, Wish};
+use sandlot_runtime::disk::{Attached, Driver, Error, Kind, Ready, Wish};
 use sandlot_runtime::sys::clone::{Cloned, clone, exit_now};
 use sandlot_runtime::tree;
 
@@ -37,6 +37,7 @@ const TESTS: &[Test] = &[
     ("plain_folders_are_told_to_be_unlimited", plain_folders_are_told_to_be_unlimited),
     ("a_nearly_full_node_is_told", a_nearly_full_node_is_told),
     ("project_quota_where_there_is_one", project_quota_where_there_is_one),
+    ("a_disk_made_ahead_is_put_in_place_at_once", a_disk_made_ahead_is_put_in_place_at_once),
     ("creating_and_attaching_is_quick", creating_and_attaching_is_quick),
 ];
 
@@ -322,6 +323,37 @@ fn project_quota_where_there_is_one() {
     assert_eq!(size.blocks() * size.fragment_size(), 16 * MEBIBYTE, "df shows the limit");
     driver.release(&folder).unwrap();
     driver.release(&folder).unwrap();
+}
+
+fn a_disk_made_ahead_is_put_in_place_at_once() {
+    let node = Node::new();
+    let driver = node.driver(Kind::Ext4Image);
+    let ready: Vec<Ready> = (0..8)
+        .map(|number| {
+            driver.ready(16 * MEBIBYTE, number, driver.prepare(16 * MEBIBYTE, number).unwrap().unwrap())
+        })
+        .collect();
+    assert_eq!(fs::read_dir(node.folder.join("ready")).unwrap().count(), 8);
+    let mut times = Vec::new();
+    for (number, disk) in ready.into_iter().enumerate().skip(1) {
+        let folder = node.instance(&number.to_string());
+        let begun = Instant::now();
+        let attached = driver.attach_ready(&disk, &folder, OWNER).unwrap();
+        times.push(begun.elapsed());
+        // The keeper's descriptor would hold the mount.
+        drop(disk);
+        check_owner(&attached);
+        fs::write(attached.upper.join("note"), number.to_string()).unwrap();
+        // After a reboot it is a disk like any other.
+        umount(&folder.join("disk")).unwrap();
+        let again = driver.attach(&folder).unwrap();
+        assert_eq!(fs::read_to_string(again.upper.join("note")).unwrap(), number.to_string());
+    }
+    times.sort();
+    println!("made ahead: {:?}", times[3]);
+    driver.remove_ready().unwrap();
+    driver.remove_ready().unwrap();
+    assert!(node.driver(Kind::None).prepare(MEBIBYTE, 1).unwrap().is_none());
 }
 
 fn creating_and_attaching_is_quick() {

@@ -142,8 +142,7 @@ impl Driver {
     /// When the node's disk is nearly full, or the system refuses.
     pub fn create(&self, folder: &Path, bytes: u64, owner: u32) -> Result<(), Error> {
         room::require(&self.node)?;
-        let disk = folder.join(DISK);
-        make_folder(&disk, owner)?;
+        let disk = self.make_place(folder, owner)?;
         match self.kind {
             Kind::Ext4Image => image::create(&self.node, folder, bytes),
             Kind::Tmpfs => write_options(folder, bytes),
@@ -166,6 +165,19 @@ impl Driver {
             mount(Some("sandlot"), &disk, Some("tmpfs"), MsFlags::MS_NODEV, Some(options.as_str()))
                 .map_err(Error::io("mount a tmpfs on", disk.display()))?;
         }
+        self.fill(&disk, owner)
+    }
+
+    /// Makes the mount point. Its owner tells [`Driver::attach`] whose disk it is.
+    pub(super) fn make_place(&self, folder: &Path, owner: u32) -> Result<PathBuf, Error> {
+        let disk = folder.join(DISK);
+        make_folder(&disk, owner)?;
+        Ok(disk)
+    }
+
+    /// Makes the folders of a mounted disk, which from now on tells its owner as its place does.
+    pub(super) fn fill(&self, disk: &Path, owner: u32) -> Result<Attached, Error> {
+        make_folder(disk, owner)?;
         let attached = Attached { upper: disk.join("upper"), work: disk.join("work") };
         make_folder(&attached.upper, owner)?;
         make_folder(&attached.work, owner)?;

@@ -1,23 +1,27 @@
 //! Disks that are a file system in a sparse file.
 
+use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
 use nix::libc::O_DIRECT;
-use nix::mount::{MsFlags, mount};
+use nix::sys::stat::Mode;
 
 use super::{Error, template};
 use crate::sys::loop_device::{self, Caching};
+use crate::sys::mount::{
+    MOUNT_ATTR_NOATIME, MOUNT_ATTR_NODEV, attach, fsconfig_create, fsconfig_flag, fsconfig_string, fsmount,
+    fsopen,
+};
 
 const IMAGE: &str = "disk.img";
 /// Says that the image was attached before, and may still be.
 const USED: &str = "disk.used";
-/// What is deleted inside is given back to the node; tables that a sparse file holds as zeros are not written again.
-const OPTIONS: &str = "discard,noinit_itable,errors=remount-ro";
 const BLOCK_BYTES: u32 = 4096;
 /// Tries to get a free device while other workers do the same.
 const TRIES: u32 = 200;
@@ -34,29 +38,57 @@ pub(super) fn create(node: &Path, folder: &Path, bytes: u64) -> Result<(), Error
     }
     let new = folder.join("disk.new");
     template::copy(&template::open(node, bytes)?, &new)?;
-    fs::rename(&new, folder.join(IMAGE)).map_err(Error::io("rename", new.display()))
+    take(&new, folder)
 }
 
-/// Mounts the image; where it is mounted already in this namespace, that is enough.
+/// Makes a file the folder's image.
+pub(super) fn take(image: &Path, folder: &Path) -> Result<(), Error> {
+    fs::rename(image, folder.join(IMAGE)).map_err(Error::io("rename", image.display()))
+}
+
+/// Mounts the image.
 pub(super) fn mount_on(folder: &Path, target: &Path) -> Result<(), Error> {
-    let device = device_for(folder)?;
-    let path = format!("/dev/loop{}", device.number);
-    let flags = MsFlags::MS_NODEV | MsFlags::MS_NOATIME;
-    match mount(Some(path.as_str()), target, Some("ext4"), flags, Some(OPTIONS)) {
-        Err(Errno::EBUSY) if is_mounted(&device, target) => Ok(()),
-        other => other.map_err(Error::io("mount the image on", target.display())),
-    }
+    let mount = detached(&device_for(folder)?)?;
+    attach_at(mount.as_fd(), target)
 }
 
-fn is_mounted(device: &Device, target: &Path) -> bool {
-    let below = fs::metadata(target).map(|metadata| metadata.dev());
-    device.open.metadata().is_ok_and(|metadata| below.is_ok_and(|below| below == metadata.rdev()))
+/// Puts a detached mount in its place and remembers that the image is in use.
+pub(super) fn attach_ready(mount: BorrowedFd<'_>, folder: &Path, target: &Path) -> Result<(), Error> {
+    let used = folder.join(USED);
+    File::create(&used).map_err(Error::io("create", used.display()))?;
+    attach_at(mount, target)
+}
+
+fn attach_at(mount: BorrowedFd<'_>, target: &Path) -> Result<(), Error> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let place = open(target, flags, Mode::empty()).map_err(Error::io("open", target.display()))?;
+    attach(mount, place.as_fd()).map_err(Error::io("mount the image on", target.display()))
+}
+
+/// A mount of a new image that is in no place yet.
+pub(super) fn mount_new(image: &Path) -> Result<OwnedFd, Error> {
+    detached(&new_device(image)?)
+}
+
+/// What is deleted inside is given back to the node; tables that a sparse file holds as zeros are not written again.
+fn detached(device: &Device) -> Result<OwnedFd, Error> {
+    let path = format!("/dev/loop{}", device.number);
+    let source = CString::new(path.as_str()).unwrap_or_default();
+    let mounted = fsopen(c"ext4").and_then(|context| {
+        fsconfig_string(context.as_fd(), c"source", &source)?;
+        fsconfig_string(context.as_fd(), c"errors", c"remount-ro")?;
+        fsconfig_flag(context.as_fd(), c"discard")?;
+        fsconfig_flag(context.as_fd(), c"noinit_itable")?;
+        fsconfig_create(context.as_fd())?;
+        fsmount(context.as_fd(), MOUNT_ATTR_NODEV | MOUNT_ATTR_NOATIME)
+    });
+    mounted.map_err(Error::io("mount the ext4 image of", path))
 }
 
 /// A device that stands for the image. It is free again once this is closed and the last mount is gone.
 struct Device {
     number: u32,
-    open: File,
+    _open: File,
 }
 
 /// After a reboot of the instance the kernel may not have let go of the last mount: two devices for one image would
@@ -71,7 +103,11 @@ fn device_for(folder: &Path) -> Result<Device, Error> {
     } else {
         File::create(&used).map_err(Error::io("create", used.display()))?;
     }
-    let (file, caching) = open_image(&path)?;
+    new_device(&path)
+}
+
+fn new_device(path: &Path) -> Result<Device, Error> {
+    let (file, caching) = open_image(path)?;
     let control = File::options().read(true).write(true).open("/dev/loop-control");
     let control = control.map_err(Error::io("open", "/dev/loop-control"))?;
     for _ in 0..TRIES {
@@ -93,7 +129,7 @@ fn try_attach(control: &File, file: &File, caching: Caching) -> Result<Option<De
         other => other.map_err(Error::io("open", &path))?,
     };
     match loop_device::configure(&device, file.as_fd(), BLOCK_BYTES, caching) {
-        Ok(()) => Ok(Some(Device { number, open: device })),
+        Ok(()) => Ok(Some(Device { number, _open: device })),
         Err(Errno::EBUSY) => Ok(None),
         Err(errno) => Err(Error::io("set up", path)(errno)),
     }
@@ -129,7 +165,7 @@ fn find_attached(image: &Path) -> Result<Option<Device>, Error> {
             continue;
         };
         if loop_device::backing_file(&device).is_ok_and(|file| file == (wanted.dev(), wanted.ino())) {
-            return Ok(Some(Device { number, open: device }));
+            return Ok(Some(Device { number, _open: device }));
         }
     }
     Ok(None)
