@@ -8,7 +8,7 @@ STATIC := -C target-feature=+crt-static
 SANDLOT_FLAGS ?=
 export LIBSECCOMP_LIB_PATH ?= $(shell dirname "$$(gcc -print-file-name=libseccomp.a 2>/dev/null)")
 
-.PHONY: help build run test check fmt test-vm soak bench web oci probe dev prerequisites screenshots
+.PHONY: help build run test check fmt test-vm soak bench web oci probe test-images dev prerequisites screenshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,13 @@ oci: ## the small static binary, debug profile
 
 probe: ## the static program that the tests of containment run inside
 	cargo rustc -p sandlot-tests --features probe --bin sandlot-probe -- $(STATIC)
+
+target/images/workbench.tar: deploy/images/workbench.sh
+	mkdir -p $(@D)
+	target/debug/sandlot image make workbench --to $@.part
+	mv $@.part $@
+
+test-images: dev target/images/workbench.tar ## the large image, made once for the tests that run in it
 
 dev: web oci probe ## both binaries, debug profile
 	cargo build -p sandlot-server

@@ -14,12 +14,14 @@ stage() {
 ((EUID == 0)) || { echo "make test starts real containers and must run as root" >&2; exit 1; }
 
 stage prerequisites deploy/prerequisites.sh test
-stage "scripts" bash -c 'for s in deploy/*.sh; do bash -n "$s"; done'
+# shellcheck disable=SC2016
+stage "scripts" bash -c 'for s in deploy/*.sh deploy/images/*.sh; do bash -n "$s"; done'
 stage "web pages" make --no-print-directory web
 stage "web types and unit tests" npm --prefix web test
 stage format cargo fmt --all --check
 stage clippy cargo clippy --workspace --all-targets --all-features -- -D warnings
 stage "binaries" make --no-print-directory dev
+stage "the image workbench" make --no-print-directory test-images
 stage "Rust tests" cargo test --workspace --no-fail-fast
 stage "browser tests" bash -c 'npm --prefix tests/browser ci --no-audit --no-fund && npm --prefix tests/browser test'
 stage "cgroup v2 and systemd, in a virtual machine" deploy/test-vm.sh short

@@ -1,5 +1,6 @@
 //! A real node for one test: its own port, folders, cgroup parent and range of ids, ended and searched for leaks on drop.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::fcntl::{Flock, FlockArg};
 
 use crate::leaks::Leaks;
 use crate::wait::{self, PATIENCE};
@@ -47,8 +49,30 @@ pub struct TestNode {
     address: SocketAddr,
     uid_base: u32,
     cgroup_parent: String,
-    /// Set by a test that kills what would end the node, and cleans up by itself.
     before: Leaks,
+    /// Held to the end: nobody else's node may have these ids.
+    _ids: Ids,
+}
+
+/// A range of host ids that this process holds by the lock on a file.
+#[derive(Debug)]
+struct Ids {
+    place: u32,
+    _lock: Flock<File>,
+}
+
+impl Ids {
+    /// The first free one; waits for one to become free.
+    fn take() -> Result<Self> {
+        wait::until("a free range of ids", PATIENCE, || (0..PLACES).find_map(Self::try_take))
+    }
+
+    fn try_take(place: u32) -> Option<Self> {
+        let path = std::env::temp_dir().join(format!("sandlot-test-ids-{place}"));
+        let file = File::options().create(true).truncate(false).write(true).open(path).ok()?;
+        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()?;
+        Some(Self { place, _lock: lock })
+    }
 }
 
 /// Folder of the binaries that this test run built: two above the test's own executable.
@@ -81,13 +105,15 @@ impl TestNode {
         let process = std::process::id();
         let folder = tempfile::Builder::new().prefix("sandlot-test-").tempdir()?;
         open_to_all(folder.path())?;
-        let uid_base = FIRST_UID_BASE + (process.wrapping_add(number) % PLACES) * UIDS_PER_NODE;
+        let ids = Ids::take()?;
+        let uid_base = FIRST_UID_BASE + ids.place * UIDS_PER_NODE;
         let cgroup_parent = format!("sandlot-test-{process}-{number}");
         let before = Leaks::look(uid_base, UIDS_PER_NODE, &cgroup_parent, folder.path())?;
         ensure!(before.is_empty(), "left by an earlier test: {before}");
         std::fs::write(folder.path().join("sandlot.toml"), &options.config)?;
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut node = Self { folder, options, serve: None, address, uid_base, cgroup_parent, before };
+        let mut node =
+            Self { folder, options, serve: None, address, uid_base, cgroup_parent, before, _ids: ids };
         node.start_serve()?;
         Ok(node)
     }
