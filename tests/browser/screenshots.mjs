@@ -7,10 +7,15 @@ import { enter, prompt, screenHas } from "./support/terminal.mjs";
 
 const FOLDER = fileURLToPath(new URL("../../docs/screenshots/", import.meta.url));
 const VIEW = { width: 1200, height: 720 };
-const PLAYGROUND = process.env.SANDLOT_PLAYGROUND ?? "tiny";
-const LINES = ["uname -sm; hostname", "id", "ls -l --color=always / | head -n 12", "df -h / | tail -n 1", "seq 3 | wc -l"];
+const PLAYGROUND = process.env.SANDLOT_PLAYGROUND ?? "workbench";
+const LINES = [
+  "grep PRETTY /etc/os-release",
+  "ls --color=always -l / | head -n 8",
+  "python3 -c 'print(2 ** 64)'",
+  "ps -ef --forest | tail -n 4",
+];
 
-const node = await startNode();
+const node = await startNode(["tiny", PLAYGROUND]);
 const browser = await launch();
 try {
   await mkdir(FOLDER, { recursive: true });
@@ -25,6 +30,7 @@ try {
 async function take(context, theme) {
   const page = await context.newPage();
   await page.goto(`${node.url}/?test=1`);
+  await page.locator("[data-playground=brief]").evaluate((card) => card.remove());
   await page.screenshot({ path: `${FOLDER}landing-${theme}.png`, fullPage: true });
   await page.locator(`[data-playground=${PLAYGROUND}] [data-start]`).click();
   await page.waitForURL("**/s/**");
@@ -45,5 +51,5 @@ async function work(page) {
     await enter(page, line);
     await prompt(page);
   }
-  await screenHas(page, /^3$/m);
+  await screenHas(page, /18446744073709551616/);
 }

@@ -10,8 +10,8 @@ import { PATIENCE, eventually } from "./wait.mjs";
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 /** Below the ranges of the Rust tests' nodes and of a node with the default base. */
 const UID_BASE = 0x0800_0000;
-const CONFIG = `
-make-images = ["tiny"]
+const config = (images) => `
+make-images = ${JSON.stringify(images)}
 
 [limits]
 sessions_per_address = 100
@@ -19,18 +19,22 @@ sessions_per_node = 100
 starts_per_minute_per_address = 1000
 
 [playgrounds.brief]
+title = "Brief"
+description = "Over in four seconds."
 image = "tiny"
 ttl = "4s"
 `;
+/** Making the large image takes minutes. */
+const IMAGE_PATIENCE = 15 * 60_000;
 
-/** Starts the node. `stop()` ends it and whatever it runs. */
-export async function startNode() {
+/** Starts the node, with these images. `stop()` ends it and whatever it runs. */
+export async function startNode(images = ["tiny"]) {
   if (process.env.SANDLOT_URL) {
     return { url: process.env.SANDLOT_URL.replace(/\/$/, ""), hasBrief: false, stop: async () => {} };
   }
   const folder = await mkdtemp(join(tmpdir(), "sandlot-browser-"));
   await chmod(folder, 0o755);
-  await writeFile(join(folder, "sandlot.toml"), CONFIG);
+  await writeFile(join(folder, "sandlot.toml"), config(images));
   const serve = spawn(binary(), ["serve", "--listen", "127.0.0.1:0", ...options(folder)], {
     env: { ...process.env, SANDLOT_TEST_HOOKS: "1" },
     stdio: ["ignore", "pipe", "pipe"],
@@ -47,7 +51,7 @@ export async function startNode() {
     throw new Error(`start the node: it ended: ${said.text}`);
   }
   const node = { url: address().replace(/\/$/, ""), hasBrief: true, stop: () => stop(serve, said, folder) };
-  await eventually(() => isReady(node.url), "the small image is made");
+  await eventually(() => areReady(node.url, images), "the images are made", IMAGE_PATIENCE);
   return node;
 }
 
@@ -76,9 +80,10 @@ function collect(child) {
   return said;
 }
 
-async function isReady(url) {
+async function areReady(url, images) {
   const { playgrounds } = await (await fetch(`${url}/api/v1/playgrounds`)).json();
-  return playgrounds.some(({ name, state }) => name === "tiny" && state === "ready");
+  const ready = playgrounds.filter(({ state }) => state === "ready").map(({ image }) => image);
+  return images.every((image) => ready.includes(image));
 }
 
 async function stop(serve, said, folder) {

@@ -5,11 +5,11 @@ import { setTimeout as pause } from "node:timers/promises";
 export const PATIENCE = 30_000;
 
 /** Waits until `condition()` holds; fails with `what` when it does not in time. */
-export async function eventually(condition, what) {
-  const deadline = Date.now() + PATIENCE;
+export async function eventually(condition, what, patience = PATIENCE) {
+  const deadline = Date.now() + patience;
   while (!(await condition())) {
     if (Date.now() > deadline) {
-      throw new Error(`waited ${PATIENCE} ms in vain until ${what}`);
+      throw new Error(`waited ${patience} ms in vain until ${what}`);
     }
     await pause(20);
   }
