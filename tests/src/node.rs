@@ -211,7 +211,7 @@ impl TestNode {
     /// When it ends or says nothing in time; its log is part of the message.
     #[expect(clippy::disallowed_methods, reason = "a test may spawn")]
     pub fn start_serve(&mut self) -> Result<()> {
-        let log = std::fs::File::options().create(true).append(true).open(self.log_path())?;
+        let log = File::options().create(true).append(true).open(self.log_path())?;
         let listen =
             if self.address.port() == 0 { self.options.listen.clone() } else { self.address.to_string() };
         let mut child = self

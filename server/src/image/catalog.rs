@@ -29,8 +29,17 @@ pub struct Catalog {
     store: Store,
     index: PathBuf,
     progress: PathBuf,
-    /// Layers by image name, and the time of the index they were read from. Replaced as a whole when that moves on.
-    known: Mutex<(Option<SystemTime>, BTreeMap<String, Vec<DiffId>>)>,
+    /// Replaced as a whole when the index has changed.
+    known: Mutex<Known>,
+}
+
+/// What was read last.
+#[derive(Debug, Default)]
+struct Known {
+    /// Time of the index it was read from.
+    of: Option<SystemTime>,
+    /// Layers by image name.
+    layers: BTreeMap<String, Vec<DiffId>>,
 }
 
 impl Catalog {
@@ -64,10 +73,10 @@ impl Catalog {
     fn layers(&self, name: &str) -> Option<Vec<DiffId>> {
         let changed = std::fs::metadata(&self.index).and_then(|m| m.modified()).ok();
         let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if known.0 != changed || changed.is_none() {
-            *known = (changed, self.read());
+        if known.of != changed || changed.is_none() {
+            *known = Known { of: changed, layers: self.read() };
         }
-        known.1.get(name).cloned()
+        known.layers.get(name).cloned()
     }
 
     /// All images of the store. One that cannot be read is as good as none: its playgrounds say that it is missing.
