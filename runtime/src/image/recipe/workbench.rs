@@ -132,8 +132,16 @@ impl Meter {
         Some(match first {
             "Unpacking" => format!("unpacking {package}"),
             "Setting" => format!("setting up {package}"),
-            _ => "fetching packages".to_owned(),
+            _ => fetching(rest),
         })
+    }
+}
+
+/// `http://host/debian bookworm/main amd64 PACKAGE amd64 1.0 [9 kB]`, or a list in place of a package.
+fn fetching(rest: &str) -> String {
+    match rest.split(' ').nth(3) {
+        Some(package) if !package.starts_with('[') && package != "Packages" => format!("fetching {package}"),
+        _ => "fetching the lists of packages".to_owned(),
     }
 }
 
@@ -148,6 +156,10 @@ mod tests {
             "progress 1 asking the archive",
             "0 upgraded, 69 newly installed, 0 to remove and 0 not upgraded.",
             "I: running apt-get update...",
+            "Get:1 http://deb.debian.org/debian bookworm InRelease [151 kB]",
+            "Get:2 http://deb.debian.org/debian bookworm/main amd64 Packages [8792 kB]",
+            "Get:3 http://deb.debian.org/debian bookworm/main amd64 libc6 amd64 2.36-9 [2757 kB]",
+            "Get:4 http://deb.debian.org/debian bookworm/main amd64 dash amd64 0.5 [97 kB]",
         ];
         let mut told: Vec<Progress> = lines.iter().filter_map(|line| meter.read(line)).collect();
         for number in 0..160 {
@@ -157,6 +169,8 @@ mod tests {
         told.extend(meter.read("progress 100 done"));
         assert!(told.windows(2).all(|pair| pair[0].percent < pair[1].percent));
         assert!(told.iter().any(|now| now.stage.starts_with("setting up package")));
+        assert!(told.iter().any(|now| now.stage.starts_with("fetching")));
+        assert_eq!(fetching("http://x bookworm/main amd64 dash amd64 0.5 [97 kB]"), "fetching dash");
         assert_eq!(told.first().map(|now| now.stage.as_str()), Some("asking the archive"));
         assert_eq!(told.last(), Some(&Progress { percent: 100, stage: "done".to_owned() }));
     }
