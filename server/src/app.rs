@@ -11,6 +11,9 @@ use crate::config::Config;
 use crate::config::proxies::quota_key;
 use crate::session::Sessions;
 
+/// Path of the terminal websocket.
+pub const TERMINAL_WEBSOCKET: &str = "/api/v1/terminals/ws";
+
 /// State of every handler; clones share it.
 #[derive(Debug, Clone)]
 pub struct App {

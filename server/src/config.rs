@@ -76,15 +76,32 @@ struct ConfigFile {
 pub struct Quotas {
     /// Sessions of the node at once.
     pub sessions_per_node: u32,
-    /// Sessions of one client address at once.
-    pub sessions_per_address: u32,
-    /// Sessions that one client address may start in a minute.
-    pub starts_per_minute_per_address: u32,
+    /// Sessions of one client address at once. Not set: 10, and no bound for this machine's own loopback addresses.
+    sessions_per_address: Option<u32>,
+    /// Sessions that one client address may start in a minute. Not set: 30, as above.
+    starts_per_minute_per_address: Option<u32>,
 }
 
 impl Default for Quotas {
     fn default() -> Self {
-        Self { sessions_per_node: 1000, sessions_per_address: 10, starts_per_minute_per_address: 30 }
+        Self { sessions_per_node: 1000, sessions_per_address: None, starts_per_minute_per_address: None }
+    }
+}
+
+impl Quotas {
+    const SESSIONS: u32 = 10;
+    const STARTS: u32 = 30;
+
+    /// Sessions at once of a client, told by its quota key.
+    pub fn sessions_of(&self, client: &str) -> u32 {
+        let default = if proxies::is_loopback(client) { self.sessions_per_node } else { Self::SESSIONS };
+        self.sessions_per_address.unwrap_or(default)
+    }
+
+    /// Starts in a minute of a client; `None` is as many as it likes.
+    pub fn starts_of(&self, client: &str) -> Option<u32> {
+        let default = (!proxies::is_loopback(client)).then_some(Self::STARTS);
+        self.starts_per_minute_per_address.or(default)
     }
 }
 
@@ -298,12 +315,12 @@ fn make_images(given: Option<Vec<String>>) -> Result<Vec<String>, ConfigError> {
 
 fn quotas(quotas: Quotas) -> Result<Quotas, ConfigError> {
     let named = [
-        ("sessions_per_node", quotas.sessions_per_node, 32_000),
+        ("sessions_per_node", Some(quotas.sessions_per_node), 32_000),
         ("sessions_per_address", quotas.sessions_per_address, 32_000),
         ("starts_per_minute_per_address", quotas.starts_per_minute_per_address, 1_000_000),
     ];
     for (name, number, most) in named {
-        if !(1..=most).contains(&number) {
+        if let Some(number) = number.filter(|number| !(1..=most).contains(number)) {
             let rule = format!("must be 1 to {most}");
             return Err(ConfigError::value(&format!("limits.{name}"), &number.to_string(), &rule));
         }

@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::app::App;
+use crate::app::{App, TERMINAL_WEBSOCKET};
 use crate::config::options::BackendKind;
 use crate::config::{Config, limits};
 use crate::db::Database;
@@ -118,7 +118,7 @@ async fn assemble(
 
 /// The router of every edge.
 fn site(app: App) -> Router {
-    let router = http::router(app.clone()).route(ws::PATH, get(ws::upgrade));
+    let router = http::router(app.clone()).route(TERMINAL_WEBSOCKET, get(ws::upgrade));
     router.with_state(app)
 }
 

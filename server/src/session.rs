@@ -92,11 +92,10 @@ struct LiveSessions {
 impl Sessions {
     /// No sessions yet; [`Sessions::reconcile`] adopts what runs.
     pub fn new(parts: Parts) -> Self {
-        let rate = StartRate::per_minute(parts.config.quotas.starts_per_minute_per_address);
         let shared = Shared {
             parts,
             tickets: Tickets::default(),
-            rate,
+            rate: StartRate::default(),
             live: Mutex::default(),
             expiry_changed: Notify::new(),
             reconciling: tokio::sync::Mutex::default(),

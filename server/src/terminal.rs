@@ -45,6 +45,8 @@ pub struct Exit {
     pub status: ExitStatus,
     /// Offset after the last byte of its output.
     pub offset: u64,
+    /// When it was told.
+    pub at: Instant,
 }
 
 /// What viewers watch.

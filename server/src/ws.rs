@@ -18,9 +18,6 @@ use crate::auth::origin::Source;
 use crate::config::limits;
 use crate::error::{Error, ErrorKind};
 
-/// Path of the websocket.
-pub const PATH: &str = "/api/v1/terminals/ws";
-
 /// The query of an upgrade.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Entry {

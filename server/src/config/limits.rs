@@ -43,8 +43,13 @@ pub const CONTROL_BYTES: usize = 4 * 1024;
 pub const VIEWERS_PER_TERMINAL: usize = 64;
 /// Terminals that are alive in one session: tabs of a person; below the supervisor's bound on processes.
 pub const TERMINALS_PER_SESSION: usize = 24;
-/// Ended terminals whose output stays readable, per session: for a viewer that reconnects just too late.
+/// Ended terminals whose output stays readable until their session ends, per session.
 pub const ENDED_TERMINALS_KEPT: usize = 4;
+/// Ended terminals that stay readable for [`ENDED_TERMINAL_TIME`], per session; with the living ones and the execs below
+/// the supervisor's bound of 64.
+pub const ENDED_TERMINALS_MOST: usize = 16;
+/// A viewer that lost its connection comes back in this time, also over a restart of serve.
+pub const ENDED_TERMINAL_TIME: Duration = Duration::from_secs(60);
 /// Execs at once in one session; with the terminals below the supervisor's bound of 64.
 pub const EXECS_PER_SESSION: usize = 16;
 

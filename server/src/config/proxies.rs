@@ -78,6 +78,17 @@ pub fn quota_key(client: IpAddr) -> String {
     }
 }
 
+/// Whether a quota key is that of a program on this machine.
+pub fn is_loopback(key: &str) -> bool {
+    let address = key.split('/').next().unwrap_or_default();
+    match address.parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) => address.is_loopback(),
+        // The network of `::1`, which holds nothing but this machine's own addresses.
+        Ok(IpAddr::V6(address)) => address.is_unspecified(),
+        Err(_) => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +106,8 @@ mod tests {
 
     #[test]
     fn a_household_is_one_client() {
+        assert!(is_loopback(&quota_key(IpAddr::V6(Ipv6Addr::LOCALHOST))) && is_loopback("127.0.0.1"));
+        assert!(!is_loopback("192.0.2.1") && !is_loopback("2001:db8:1:2::/64"));
         assert_eq!(quota_key("2001:db8:1:2:3:4:5:6".parse().unwrap()), "2001:db8:1:2::/64");
     }
 }

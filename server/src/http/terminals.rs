@@ -10,12 +10,11 @@ use serde_json::{Value, json};
 
 use super::body::Body;
 use super::owner::{Instance, Owner, Terminal};
-use crate::app::App;
+use crate::app::{App, TERMINAL_WEBSOCKET};
 use crate::auth::token::Token;
 use crate::config::limits;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::terminal::TerminalView;
-use crate::ws;
 
 /// What a terminal is asked to be.
 #[derive(Debug, Deserialize)]
@@ -74,7 +73,7 @@ fn ws_url(app: &App, headers: &HeaderMap, ticket: &Token) -> String {
         Some(rest) => ("wss", rest),
         None => ("ws", origin.trim_start_matches("http://")),
     };
-    format!("{scheme}://{rest}{}?ticket={}", ws::PATH, ticket.expose())
+    format!("{scheme}://{rest}{}?ticket={}", TERMINAL_WEBSOCKET, ticket.expose())
 }
 
 /// `GET /api/v1/sessions/{id}/terminals`

@@ -12,7 +12,7 @@ use super::expiry::SUPERVISOR_GRACE;
 use super::live::{Founding, InstanceState, Live};
 use crate::clock::UnixMillis;
 use crate::db::session::{SessionRow, SessionState};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::id::SessionId;
 
 /// Size that is assumed of an adopted terminal until its driver says its own.
@@ -72,10 +72,21 @@ impl Sessions {
                     }
                 }
                 None if live.parts().opening > 0 => {}
-                None => self.adopt_terminal(live, terminal).await?,
+                None => self.try_adopt_terminal(live, terminal).await?,
             }
         }
         Ok(())
+    }
+
+    /// A terminal that is gone by now gets its final row; any other failure concerns the whole session.
+    async fn try_adopt_terminal(&self, live: &Arc<Live>, state: &TerminalState) -> Result<()> {
+        match self.adopt_terminal(live, state).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let (session, number) = (live.id().as_str(), state.terminal.0);
+                Ok(self.parts().db.finish_terminal(session, number, state.ended, UnixMillis::now()).await?)
+            }
+            adopted => adopted,
+        }
     }
 
     async fn adopt_terminal(&self, live: &Arc<Live>, state: &TerminalState) -> Result<()> {

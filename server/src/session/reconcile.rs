@@ -12,7 +12,7 @@ use super::Sessions;
 use super::live::Live;
 use crate::clock::UnixMillis;
 use crate::db::session::{SessionRow, SessionState};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::id::SessionId;
 
 /// Rounds of comparing, when events came in between; the next connection compares anyway.
@@ -64,10 +64,16 @@ impl Sessions {
             if self.is_being_started(&id, number) {
                 continue;
             }
-            lost.extend(self.settle(id, number, row, state).await?);
+            match self.settle(id, number, row, state).await {
+                Ok(session) => lost.extend(session),
+                Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+                Err(error) => tracing::error!(error = error.chain(), "make a session agree with the backend"),
+            }
         }
         for number in held.into_keys() {
-            self.end_stranger(number).await?;
+            if let Err(error) = self.end_stranger(number).await {
+                tracing::error!(number = number.get(), error = error.chain(), "end a session without a row");
+            }
         }
         for live in lost {
             // Its rows are written before the node says that it is ready again.

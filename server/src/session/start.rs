@@ -132,7 +132,8 @@ impl Sessions {
     }
 
     fn check_rate(&self, client: &str) -> Result<()> {
-        self.shared.rate.take(client, Instant::now()).map_err(|wait| {
+        let Some(per_minute) = self.parts().config.quotas.starts_of(client) else { return Ok(()) };
+        self.shared.rate.take(client, per_minute, Instant::now()).map_err(|wait| {
             let sentence = "You start sessions faster than one address may. Wait a little.";
             Error::new(ErrorKind::TooMany, sentence).retry_after(wait)
         })
@@ -168,7 +169,7 @@ impl Sessions {
     async fn bear(&self, birth: Birth) -> Result<std::sync::Arc<Live>> {
         let Birth { row, id, number, machines, secrets } = birth;
         let quotas = self.parts().config.quotas;
-        let quota = Quota { node: quotas.sessions_per_node, client: quotas.sessions_per_address };
+        let quota = Quota { node: quotas.sessions_per_node, client: quotas.sessions_of(&row.client) };
         self.parts().db.insert_session(&row, quota).await?;
         if let Err(error) =
             self.parts().backend.start(number, row.expires_at.plus(SUPERVISOR_GRACE), machines).await

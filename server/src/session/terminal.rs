@@ -1,7 +1,7 @@
 //! Terminals of a session: open, list, close, and a viewer's way in.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sandlot_runtime::supervisor::name::TerminalNumber;
 use sandlot_runtime::supervisor::protocol::{Command, ExitStatus, Winsize};
@@ -137,18 +137,20 @@ impl Sessions {
         self.forget_old_terminals(live).await;
     }
 
-    /// The newest ended terminals stay, for viewers that come back just too late; the others are forgotten.
+    /// Forgets ended terminals: what is too many at once, and what is old when its time is over.
     async fn forget_old_terminals(&self, live: &Arc<Live>) {
-        let old: Vec<TerminalNumber> = {
-            let mut parts = live.parts();
-            let ended = parts.terminals.iter().filter(|(_, terminal)| terminal.status().exit.is_some());
-            let mut ended: Vec<TerminalNumber> = ended.map(|(number, _)| *number).collect();
-            let kept = ended.len().saturating_sub(limits::ENDED_TERMINALS_KEPT);
-            ended.truncate(kept);
-            parts.terminals.retain(|number, _| !ended.contains(number));
-            ended
-        };
-        for number in old {
+        self.forget_ended(live, limits::ENDED_TERMINALS_MOST, Duration::ZERO).await;
+        let (sessions, live) = (self.clone(), Arc::clone(live));
+        self.parts().shutdown.spawn(async move {
+            tokio::time::sleep(limits::ENDED_TERMINAL_TIME).await;
+            let age = limits::ENDED_TERMINAL_TIME;
+            sessions.forget_ended(&live, limits::ENDED_TERMINALS_KEPT, age).await;
+        });
+    }
+
+    /// Forgets terminals beyond the newest `kept` ended ones that ended at least `age` ago.
+    async fn forget_ended(&self, live: &Live, kept: usize, age: Duration) {
+        for number in take_ended(live, kept, age) {
             if let Err(error) = self.parts().backend.forget_terminal(live.number(), number).await {
                 tracing::debug!(session = %live.id(), error = error.chain(), "forget an ended terminal");
             }
@@ -195,6 +197,19 @@ impl Sessions {
         let terminal = live.terminal(admission.terminal.number())?;
         Some(Seat { terminal, notice: live.watch() })
     }
+}
+
+/// Takes terminals out of the session: those beyond the newest `kept` ended ones that ended at least `age` ago.
+fn take_ended(live: &Live, kept: usize, age: Duration) -> Vec<TerminalNumber> {
+    let mut parts = live.parts();
+    let exits =
+        parts.terminals.iter().filter_map(|(number, terminal)| Some((*number, terminal.status().exit?)));
+    let ended: Vec<(TerminalNumber, Exit)> = exits.collect();
+    let beyond = ended.len().saturating_sub(kept);
+    let old = ended.into_iter().take(beyond).filter(|(_, exit)| exit.at.elapsed() >= age);
+    let old: Vec<TerminalNumber> = old.map(|(number, _)| number).collect();
+    parts.terminals.retain(|number, _| !old.contains(number));
+    old
 }
 
 impl TerminalView {

@@ -176,7 +176,7 @@ impl Terminal {
             code: None,
             signal: Some(nix::libc::SIGHUP),
         });
-        let exit = Exit { status, offset: state.ring.head() };
+        let exit = Exit { status, offset: state.ring.head(), at: Instant::now() };
         self.status.send_modify(|seen| seen.exit = Some(exit));
         exit
     }
