@@ -17,7 +17,7 @@ use std::process::{Command, Output};
 use anyhow::{Context, Result};
 use sandlot_tests::api::Session;
 use sandlot_tests::node::{Options, TestNode, binary};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Playgrounds of the small image: `small` and, with more of everything, `large`; `open` lets user namespaces in.
 const PLAYGROUNDS: &str = r#"
@@ -57,11 +57,6 @@ async fn say(session: &Session, line: &str) -> Result<String> {
 /// Asks for an exec with every field in the hands of the caller.
 async fn exec(session: &Session, request: Value) -> Result<(reqwest::StatusCode, Value)> {
     session.request(reqwest::Method::POST, "/instances/m1/exec", Some(request)).await
-}
-
-/// As [`exec`] for a program and a user.
-async fn run_as(session: &Session, user: &str, argv: &[&str]) -> Result<Value> {
-    Ok(exec(session, json!({ "argv": argv, "user": user })).await?.1)
 }
 
 /// Runs the probe on the host as another user.

@@ -5,6 +5,7 @@
 //! as parts of the names of the tests to run.
 #![expect(clippy::print_stdout, reason = "a test program says what it does")]
 
+mod allowed;
 mod by_hand;
 mod case;
 mod escapes;
@@ -35,7 +36,7 @@ fn cases() -> Vec<Case> {
     [sight::CASES, kernel::CASES, floods::CASES].concat()
 }
 
-const TESTS: &[&[Test]] = &[escapes::TESTS, joins::TESTS, images::TESTS, floods::TESTS];
+const TESTS: &[&[Test]] = &[allowed::TESTS, escapes::TESTS, joins::TESTS, images::TESTS, floods::TESTS];
 
 fn main() -> Result<()> {
     ensure!(nix::unistd::geteuid().is_root(), "these tests start containers and must run as root");

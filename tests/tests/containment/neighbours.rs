@@ -7,7 +7,7 @@ use crate::{node, say};
 
 /// What one session looks for of the other; each finds it in its own instance, so that no search is blind.
 const SEARCHES: &[(&str, &str)] = &[
-    ("process", "grep -lsa s3cret-process /proc/[0-9]*/cmdline | grep -v self | head -1 | grep ."),
+    ("process", "grep -lsa s3cret[-]process /proc/[0-9]*/cmdline | grep ."),
     ("file", "cat /tmp/s3cret-file"),
     ("shared memory", "cat /dev/shm/s3cret-shm"),
     ("terminal", "ls /dev/pts | grep '^0$'"),
@@ -17,7 +17,7 @@ const SEARCHES: &[(&str, &str)] = &[
 
 /// Leaves every mark, and something that listens.
 const MARKS: &str = "echo x > /tmp/s3cret-file; echo x > /dev/shm/s3cret-shm; \
-    (while :; do echo s3cret | nc -l -p 4711 -s 127.0.0.1; done) >/dev/null 2>&1 </dev/null & \
+    (while :; do echo s3cret | nc -l -p 4711; done) >/dev/null 2>&1 </dev/null & \
     (sh -c 'while :; do sleep 1000; done' s3cret-process) >/dev/null 2>&1 </dev/null & \
     i=0; until grep -q ':1267 ' /proc/net/tcp || [ $i -gt 100 ]; do i=$((i+1)); sleep 0.05; done";
 

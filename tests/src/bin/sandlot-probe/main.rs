@@ -74,9 +74,9 @@ const ATTACKS: &[Attack] = &[
     attack("connect-supervisor", "SOCKET", supervisor::connect),
     attack("hold-connections", "SOCKET COUNT", supervisor::hold_connections),
     attack("stall-unpacks", "SOCKET COUNT", supervisor::stall_unpacks),
-    // Not attacks but what attacks are made on: a process that waits for the end of its stdin,
+    // No attacks: what must work; a process to be attacked; one that joins a container carelessly, run on the host.
+    attack("ping", "", network::ping),
     attack("idle", "", process::idle),
-    // and one that, run on the host, joins a container carelessly.
     attack("join-carelessly", "PID MILLISECONDS PROGRAM...", join::carelessly),
 ];
 

@@ -1,10 +1,12 @@
 //! The network of the host and of others.
 
 use std::fs;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddress, UnixStream};
 use std::time::Duration;
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 
 use crate::outcome::{Outcome, argument};
 
@@ -53,4 +55,21 @@ pub(crate) fn see_socket(arguments: &[String]) -> Outcome {
         }
         Err(error) => Outcome::unprepared("read the sockets", error),
     }
+}
+
+/// Sends an echo request to the own loopback address as an ordinary user may, and waits for the answer.
+pub(crate) fn ping(_: &[String]) -> Outcome {
+    const ECHO_REQUEST: [u8; 8] = [8, 0, 0, 0, 0, 0, 0, 1];
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let opened = socket(AddressFamily::Inet, SockType::Datagram, flags, SockProtocol::Icmp);
+    let socket = match opened {
+        // It is used as any datagram socket is.
+        Ok(socket) => UdpSocket::from(socket),
+        Err(errno) => return Outcome::Refused(format!("open a socket: {errno}")),
+    };
+    let answered = socket
+        .set_read_timeout(Some(Duration::from_secs(2)))
+        .and_then(|()| socket.send_to(&ECHO_REQUEST, "127.0.0.1:0"))
+        .and_then(|_| socket.recv(&mut [0; 64]));
+    Outcome::of("ping", answered)
 }
