@@ -44,13 +44,15 @@ impl fmt::Display for Leaks {
 
 /// Processes under an id of the node, or of the node's programs (their command line names the folder).
 fn processes(uid_base: u32, uids: u32, folder: &Path) -> Result<Vec<String>> {
+    // The id below the base is serve's; the last one of the range is that of the next node's serve.
+    let own = uid_base - 1..uid_base - 1 + uids;
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")?.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else { continue };
         let Ok(status) = fs::read_to_string(entry.path().join("status")) else { continue };
         let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        let ours = uid_of(&status).is_some_and(|uid| uid + 1 >= uid_base && uid - uid_base.min(uid) < uids);
+        let ours = uid_of(&status).is_some_and(|uid| own.contains(&uid));
         if pid != std::process::id() && (ours || line.contains(&folder.display().to_string())) {
             found.push(format!("process {pid} `{}`", line.trim()));
         }

@@ -1,6 +1,6 @@
 //! A serve that was taken over: its user on the host, and on the supervisor's socket.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,12 +15,13 @@ use crate::{node, probe_as, refusal};
 /// An answer that takes longer is as good as none.
 const SOON: Duration = Duration::from_secs(3);
 
-/// Runs the probe as serve's user until it is dropped; `ready` is the first thing that it says.
+/// The probe as serve's user, until it is dropped.
 struct Hostile(Child, #[expect(dead_code, reason = "removed with its program on drop")] tempfile::TempDir);
 
 impl Hostile {
     #[expect(clippy::disallowed_methods, reason = "a test may spawn")]
-    fn start(node: &TestNode, attack: &[&str], ready: &str) -> Result<Self> {
+    /// Starts it; `ready` is what it says first, with at least `count` behind it.
+    fn start(node: &TestNode, attack: &[&str], ready: &str, count: usize) -> Result<Self> {
         let ids = [format!("--reuid={}", node.serve_uid()), format!("--regid={}", node.serve_uid())];
         let folder = tempfile::Builder::new().prefix("sandlot-probe-").tempdir()?;
         std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
@@ -38,9 +39,10 @@ impl Hostile {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
-        let mut said = vec![0; ready.len()];
-        child.stdout.as_mut().context("stdout")?.read_exact(&mut said)?;
-        ensure!(said == ready.as_bytes(), "{attack:?} said {:?}", String::from_utf8_lossy(&said));
+        let mut said = String::new();
+        BufReader::new(child.stdout.as_mut().context("stdout")?).read_line(&mut said)?;
+        let held = said.trim().strip_prefix(ready).and_then(|rest| rest.trim().parse::<usize>().ok());
+        ensure!(held.is_some_and(|held| held >= count), "{attack:?} said {said:?}");
         Ok(Self(child, folder))
     }
 }
@@ -112,7 +114,7 @@ async fn the_users_of_a_node_reach_nothing_of_roots() -> Result<()> {
 #[tokio::test]
 async fn it_cannot_keep_the_operator_out() -> Result<()> {
     let node = node()?;
-    let hostile = Hostile::start(&node, &["hold-connections", "200"], "holding")?;
+    let hostile = Hostile::start(&node, &["hold-connections", "200"], "holding", 16)?;
     let took = facts_as_root(&node)?;
     println!("root was answered after {took:?}");
     drop(hostile);
@@ -125,7 +127,7 @@ async fn it_cannot_keep_the_operator_out() -> Result<()> {
 async fn layers_that_never_come_stop_nobody() -> Result<()> {
     let node = node()?;
     let api = Api::new(&node.url())?;
-    let _hostile = Hostile::start(&node, &["stall-unpacks", "60"], "stalled")?;
+    let _hostile = Hostile::start(&node, &["stall-unpacks", "60"], "stalled", 60)?;
     facts_as_root(&node)?;
     let start = Instant::now();
     let session = api.create("tiny").await?;
