@@ -24,7 +24,7 @@ use sandlot_runtime::supervisor::protocol::{EndReason, Event, ExitStatus, Reply,
 fn a_session_lives_and_ends_without_a_trace() {
     let node = Node::start();
     let (mut client, welcome) = node.greeted();
-    let before = node.supervisor_descriptors(welcome.pid);
+    let before = node.settled_descriptors(welcome.pid);
     node.start_session(&mut client, 1, 2);
     let (ptmx, _ring) = node.open_terminal(&mut client, 1, 1);
     assert!(type_and_read(&ptmx, "echo $((40 + 2))-$(hostname)\n", "42-m1").contains("42-m1"));

@@ -44,7 +44,7 @@ fn is_closed(socket: &Socket) -> bool {
 fn nonsense_is_refused_and_then_dropped() {
     let node = Node::start();
     let (mut good, welcome) = node.greeted();
-    let before = node.supervisor_descriptors(welcome.pid);
+    let before = node.settled_descriptors(welcome.pid);
     let file = tempfile::tempfile().unwrap();
     let nine = vec![file.as_fd(); 9];
     let nonsense: [&[u8]; 6] =
@@ -235,7 +235,7 @@ fn requests() -> impl Strategy<Value = Request> {
 fn any_order_of_requests_is_survived() {
     let node = Node::start();
     let (mut client, welcome) = node.greeted();
-    let before = node.supervisor_descriptors(welcome.pid);
+    let before = node.settled_descriptors(welcome.pid);
     let mut runner = TestRunner::new(Config {
         cases: 12,
         max_shrink_iters: 0,

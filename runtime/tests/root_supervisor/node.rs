@@ -225,8 +225,21 @@ impl Node {
         entries.filter_map(|entry| runs(&entry)).collect()
     }
 
-    /// What the supervisor holds open, each by what it is.
-    pub(crate) fn supervisor_descriptors(&self, pid: u32) -> Vec<String> {
+    /// What the supervisor holds open once it has nothing left to do.
+    pub(crate) fn settled_descriptors(&self, pid: u32) -> Vec<String> {
+        let mut held = self.supervisor_descriptors(pid);
+        let mut since = Instant::now();
+        while since.elapsed() < Duration::from_millis(100) {
+            std::thread::sleep(Duration::from_millis(5));
+            let now = self.supervisor_descriptors(pid);
+            if now != held {
+                (held, since) = (now, Instant::now());
+            }
+        }
+        held
+    }
+
+    fn supervisor_descriptors(&self, pid: u32) -> Vec<String> {
         let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
         let mut held: Vec<String> = entries
             .filter_map(|entry| Some(fs::read_link(entry.path()).ok()?.display().to_string()))

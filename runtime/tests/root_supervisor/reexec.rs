@@ -30,9 +30,7 @@ fn a_new_program_takes_over_everything() {
     for (ptmx, _) in &terminals {
         nix::unistd::write(ptmx, counting.as_bytes()).unwrap();
     }
-    // Once this is answered, what the last answer held is let go.
-    client.call(Request::Facts, &[]).unwrap();
-    let before = node.supervisor_descriptors(first.pid);
+    let before = node.settled_descriptors(first.pid);
     let program = fs::read(node.folder.path().join("sandlot-oci")).unwrap();
     for _ in 0..3 {
         install(&node, &program);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill as send};
 use nix::unistd::{Pid, getpid};
 
-use crate::cgroup::{Error, Tree};
+use crate::cgroup::{Error, Removal, Tree};
 use crate::supervisor::clock::Moment;
 use crate::supervisor::log;
 use crate::supervisor::name::SessionNumber;
@@ -65,4 +65,17 @@ fn is_dead(tree: &Tree, number: SessionNumber) -> Result<bool, Error> {
 
 fn reap() {
     while let Ok(Some(_)) = wait::any_ended() {}
+}
+
+/// Removes the node's groups once nothing runs in them. Serve may still sit in its own, and then they stay.
+pub(super) fn remove_groups(node: &NodeFile) {
+    let until = Moment::now().after(PATIENCE);
+    loop {
+        match Tree::remove(&node.cgroup_parent) {
+            Ok(Removal::Gone) => return,
+            Ok(Removal::Busy) if Moment::now() < until => std::thread::sleep(LOOK),
+            Ok(Removal::Busy) => return log::info("the node's groups stay: a process is in them"),
+            Err(error) => return log::warn(format_args!("remove the node's groups: {error}")),
+        }
+    }
 }

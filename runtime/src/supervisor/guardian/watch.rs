@@ -87,6 +87,7 @@ impl Watch {
                     return Ok(());
                 }
                 Woken::SupervisorEnded if self.is_down() => {
+                    leftovers::remove_groups(&self.node);
                     log::info("the node is down");
                     return Ok(());
                 }
