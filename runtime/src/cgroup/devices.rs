@@ -1,7 +1,7 @@
 //! Which devices an instance may use: none but Docker's default list.
 
 use std::fmt;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::folder::Folder;
 use super::group::Group;
@@ -76,6 +76,14 @@ impl Filter {
         }
         let program = bpf::load_device_program(&device_program::assemble(&ALLOWED), c"Apache-2.0");
         program.map(Self::Program).map_err(|errno| Error::kernel("load", "the device program", errno))
+    }
+
+    /// The program, where it is one.
+    pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Files => None,
+            Self::Program(program) => Some(program.as_fd()),
+        }
     }
 
     /// Sets the list on a group. May be repeated.

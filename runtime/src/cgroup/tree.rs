@@ -72,9 +72,10 @@ impl Tree {
         &self.degraded
     }
 
-    /// The folders it holds open: a worker that closes what it was not given keeps these.
+    /// What it holds open: a worker that closes what it was not given keeps these.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.parent.descriptors().chain(self.sessions.descriptors()).collect()
+        let folders = self.parent.descriptors().chain(self.sessions.descriptors());
+        folders.chain(self.devices.descriptor()).collect()
     }
 
     /// Moves one of our own processes to its leaf; 0 is the caller.
