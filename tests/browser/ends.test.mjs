@@ -55,7 +55,7 @@ test("after Close the page says so, keeps what was shown, and a reload says it t
   }));
 
 test("when its time is over the page says that", async (context) => {
-  if (!node.hasBrief) {
+  if (!node.isOwn) {
     return context.skip("needs a playground of a few seconds, which a node of SANDLOT_URL need not have");
   }
   return withPages(browser, {}, async (open) => {

@@ -69,6 +69,21 @@ test("who was away too long is shown the screen as it is now", () =>
     assert.equal(await terminal.run(page, "echo go''on"), "goon");
   }));
 
+test("serve is killed and started again: the page comes back to the same shell", async (context) => {
+  if (!node.isOwn) {
+    return context.skip("restarts serve, which a test may do to a node of its own only");
+  }
+  return withPages(browser, { mayLoseNetwork: true }, async (open) => {
+    const page = await terminal.startSession(open, node.url);
+    await terminal.enter(page, "mark=kept; clear; seq 1 5");
+    await terminal.screenHas(page, /^5$/m);
+    await node.restart();
+    await page.getByText("Connected").waitFor();
+    await terminal.enter(page, "echo $mark; seq 6 9");
+    await terminal.screenHas(page, /1\n2\n3\n4\n5\n.*\nkept\n6\n7\n8\n9\n/);
+  });
+});
+
 test("what is typed while the connection is down is sent when it is back", () =>
   withPages(browser, { mayLoseNetwork: true }, async (open) => {
     const page = await terminal.startSession(open, proxy.url);

@@ -1,7 +1,7 @@
 // The node under test: the one at SANDLOT_URL, or one of our own with scratch folders, ended when the tests are over.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -24,35 +24,49 @@ description = "Over in four seconds."
 image = "tiny"
 ttl = "4s"
 `;
+const CGROUP = `sandlot-browser-${process.pid}`;
 /** Making the large image takes minutes. */
 const IMAGE_PATIENCE = 15 * 60_000;
 
 /** Starts the node, with these images. `stop()` ends it and whatever it runs. */
 export async function startNode(images = ["tiny"]) {
   if (process.env.SANDLOT_URL) {
-    return { url: process.env.SANDLOT_URL.replace(/\/$/, ""), hasBrief: false, stop: async () => {} };
+    return { url: process.env.SANDLOT_URL.replace(/\/$/, ""), isOwn: false, stop: async () => {} };
   }
   const folder = await mkdtemp(join(tmpdir(), "sandlot-browser-"));
   await chmod(folder, 0o755);
   await writeFile(join(folder, "sandlot.toml"), config(images));
-  const serve = spawn(binary(), ["serve", "--listen", "127.0.0.1:0", ...options(folder)], {
+  let serve = await startServe(folder, "127.0.0.1:0");
+  const { url } = serve;
+  await eventually(() => areReady(url, images), "the images are made", IMAGE_PATIENCE);
+  const restart = async () => {
+    await endServe(serve, "SIGKILL");
+    serve = await startServe(folder, new URL(url).host);
+  };
+  return { url, isOwn: true, restart, stop: () => stop(serve, folder) };
+}
+
+/** Starts serve and waits for its line on stdout. */
+async function startServe(folder, listen) {
+  const child = spawn(binary(), ["serve", "--listen", listen, ...options(folder)], {
     env: { ...process.env, SANDLOT_TEST_HOOKS: "1" },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  const said = collect(serve);
-  const address = () => /^listening on (\S+)/m.exec(said.text)?.[1];
-  try {
-    await eventually(() => address() !== undefined || said.ended, "the node listens");
-  } catch (error) {
-    serve.kill("SIGKILL");
-    throw error;
+  const serve = { child, text: "", ended: false, url: undefined };
+  child.stdout.on("data", (bytes) => (serve.text += bytes));
+  child.stderr.on("data", (bytes) => (serve.text += bytes));
+  child.on("exit", () => (serve.ended = true));
+  const address = () => /^listening on (\S+)/m.exec(serve.text)?.[1];
+  await eventually(() => address() !== undefined || serve.ended, "the node listens");
+  if (serve.ended) {
+    throw new Error(`start the node: it ended: ${serve.text}`);
   }
-  if (!address()) {
-    throw new Error(`start the node: it ended: ${said.text}`);
-  }
-  const node = { url: address().replace(/\/$/, ""), hasBrief: true, stop: () => stop(serve, said, folder) };
-  await eventually(() => areReady(node.url, images), "the images are made", IMAGE_PATIENCE);
-  return node;
+  return Object.assign(serve, { url: address().replace(/\/$/, "") });
+}
+
+async function endServe(serve, signal) {
+  serve.child.kill(signal);
+  await eventually(() => serve.ended, "serve ends");
 }
 
 function binary() {
@@ -67,17 +81,9 @@ function options(folder) {
   const backend = process.env.SANDLOT_BACKEND ? ["--backend", process.env.SANDLOT_BACKEND] : [];
   return [
     ...["--state-dir", join(folder, "state"), "--run-dir", join(folder, "run"), "--config", join(folder, "sandlot.toml")],
-    ...["--cgroup-parent", `sandlot-browser-${process.pid}`, "--uid-base", String(UID_BASE)],
+    ...["--cgroup-parent", CGROUP, "--uid-base", String(UID_BASE)],
     ...backend,
   ];
-}
-
-function collect(child) {
-  const said = { text: "", ended: false };
-  child.stdout.on("data", (bytes) => (said.text += bytes));
-  child.stderr.on("data", (bytes) => (said.text += bytes));
-  child.on("exit", () => (said.ended = true));
-  return said;
 }
 
 async function areReady(url, images) {
@@ -86,20 +92,27 @@ async function areReady(url, images) {
   return images.every((image) => ready.includes(image));
 }
 
-async function stop(serve, said, folder) {
-  const down = spawnSync(binary(), ["down", ...options(folder)], { encoding: "utf8", timeout: PATIENCE });
-  serve.kill("SIGTERM");
-  await eventually(() => said.ended, "serve ends");
+async function stop(serve, folder) {
+  await endServe(serve, "SIGTERM");
   if (process.env.SANDLOT_KEEP_LOG) {
-    await writeFile(process.env.SANDLOT_KEEP_LOG, said.text);
+    await writeFile(process.env.SANDLOT_KEEP_LOG, serve.text);
   }
+  const problems = process.env.SANDLOT_BACKEND === "local" ? [] : [...down(folder), ...(await leftCgroups())];
   await rm(folder, { recursive: true, force: true });
-  if (down.status !== 0) {
-    throw new Error(`end the node: ${down.stderr}${down.stdout}`);
+  if (problems.length > 0) {
+    throw new Error(`end the node: ${problems.join(", ")}`);
   }
 }
 
-/** The text of a file of the repository. */
-export function source(path) {
-  return readFile(join(ROOT, path), "utf8");
+/** Ends everything of the node. What went wrong, if anything. */
+function down(folder) {
+  const { status, stderr } = spawnSync(binary(), ["down", ...options(folder)], { encoding: "utf8", timeout: PATIENCE });
+  return status === 0 ? [] : [stderr];
+}
+
+/** Folders of the node's cgroup, in any hierarchy. */
+async function leftCgroups() {
+  const root = "/sys/fs/cgroup";
+  const hierarchies = ["", ...(await readdir(root))];
+  return hierarchies.map((name) => join(root, name, CGROUP)).filter((folder) => existsSync(folder));
 }
