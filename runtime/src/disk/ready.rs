@@ -19,6 +19,7 @@ use super::{Error, image, room, template};
 #[derive(Debug)]
 pub struct Ready {
     bytes: u64,
+    number: u32,
     image: PathBuf,
     mount: OwnedFd,
 }
@@ -27,6 +28,16 @@ impl Ready {
     /// Its size.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Its number.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Its mount alone, for the process that puts it in place.
+    pub fn into_mount(self) -> OwnedFd {
+        self.mount
     }
 
     /// The mount in no place.
@@ -61,18 +72,37 @@ impl Driver {
 
     /// The disk that [`Driver::prepare`] made, in the process that keeps it.
     pub fn ready(&self, bytes: u64, number: u32, mount: OwnedFd) -> Ready {
-        Ready { bytes, image: self.ready_image(number), mount }
+        Ready { bytes, number, image: self.ready_image(number), mount }
     }
 
-    /// Does what [`Driver::create`] and [`Driver::attach`] do, with a disk that was made ahead.
+    /// In place of [`Driver::create`]: makes a disk that was made ahead the instance's.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn take(&self, ready: &Ready, folder: &Path, owner: u32) -> Result<(), Error> {
+        self.make_place(folder, owner)?;
+        image::take(&ready.image, folder)
+    }
+
+    /// In place of the first [`Driver::attach`] of a disk that was taken.
     ///
     /// # Errors
     /// When the system refuses.
     pub fn attach_ready(&self, ready: &Ready, folder: &Path, owner: u32) -> Result<Attached, Error> {
         let disk = self.make_place(folder, owner)?;
-        image::take(&ready.image, folder)?;
         image::attach_ready(ready.mount(), folder, &disk)?;
         self.fill(&disk, owner)
+    }
+
+    /// Removes the image of a disk that nobody will take.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn discard(&self, ready: Ready) -> Result<(), Error> {
+        match fs::remove_file(&ready.image) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other.map_err(Error::io("remove", ready.image.display())),
+        }
     }
 
     /// Removes what is ready: at the start of the supervisor, whose descriptors of it are gone.

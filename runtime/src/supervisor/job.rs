@@ -1,6 +1,7 @@
 //! What workers do, one kind of work a file. A job owns all it needs and waits as long as it must, within its time.
 
 mod clean;
+mod disk;
 mod join;
 mod layer;
 mod machine;
@@ -22,8 +23,10 @@ use crate::failure::StepError;
 /// Work for a worker. The descriptors that belong to it are given beside it.
 #[derive(Debug)]
 pub(crate) enum Job {
-    /// Make a session and all its instances.
-    StartSession { session: SessionNumber, machines: Vec<Machine> },
+    /// Make a session and all its instances. Descriptors: \[mounts of the disks that were made ahead\].
+    StartSession { session: SessionNumber, machines: Vec<Machine>, disks: Vec<DiskAhead> },
+    /// Make a disk ahead.
+    Disk { bytes: u64, number: u32 },
     /// End an instance and start it again. Descriptors: \[user namespace, pidfd of pid 1 if `has_old`\].
     Reboot { session: SessionNumber, machine: Machine, has_old: bool },
     /// Open a terminal. Descriptors: \[pidfd of pid 1\].
@@ -55,6 +58,15 @@ pub(crate) struct Seat {
     pub(crate) machine: Machine,
 }
 
+/// A disk that was made ahead, for an instance.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DiskAhead {
+    /// Whose it becomes.
+    pub(crate) instance: InstanceIndex,
+    /// Its number among the disks made ahead.
+    pub(crate) number: u32,
+}
+
 /// An exec that has ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spent {
@@ -72,7 +84,7 @@ impl Job {
         Duration::from_secs(match self {
             Self::StartSession { .. } | Self::Reboot { .. } => 60,
             Self::OpenTerminal { .. } | Self::Exec { .. } | Self::KillExec { .. } => 30,
-            Self::Sweep { .. } | Self::HaveLayers { .. } | Self::Check { .. } => 20,
+            Self::Disk { .. } | Self::Sweep { .. } | Self::HaveLayers { .. } | Self::Check { .. } => 20,
             Self::Clean { .. } => 120,
             Self::UnpackLayer { .. } | Self::RemoveLayer { .. } => 900,
         })
@@ -86,9 +98,11 @@ impl Job {
         reporter: &Reporter,
     ) -> Result<(), Refusal> {
         match self {
-            Self::StartSession { session, machines } => {
-                machine::start_session(ground, session, &machines, reporter)
+            Self::StartSession { session, machines, disks } => {
+                let disks = disk::take(ground, &machines, &disks, given)?;
+                machine::start_session(ground, session, &machines, disks, reporter)
             }
+            Self::Disk { bytes, number } => disk::make(ground, bytes, number, reporter),
             Self::Reboot { session, machine, has_old } => {
                 let old = if has_old { given.get(1).copied() } else { None };
                 machine::reboot(ground, session, &machine, given_first(given)?, old, reporter)

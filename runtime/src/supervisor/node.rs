@@ -78,6 +78,9 @@ pub struct NodeFile {
     pub ceiling: Limits,
     /// How files are limited: `auto`, `project-quota`, `ext4-image` or `tmpfs`.
     pub disk: String,
+    /// Disks that are made ahead for the next instances, where the driver can; 0 is none.
+    #[serde(default)]
+    pub ready_disks: u32,
     /// Log lines as JSON.
     pub log_json: bool,
 }
@@ -207,6 +210,7 @@ mod tests {
                 io_bytes_per_second: None,
             },
             disk: "auto".into(),
+            ready_disks: 0,
             log_json: true,
         }
     }

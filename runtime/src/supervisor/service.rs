@@ -5,6 +5,7 @@
 
 mod children;
 mod clients;
+mod disks;
 mod ending;
 mod execs;
 mod guards;
@@ -61,6 +62,7 @@ pub(crate) struct Supervisor {
     /// Ends of children that no worker had reported yet, and when; empty when no worker runs.
     early_ends: BTreeMap<i32, (ExitStatus, Moment)>,
     layer_sets: LayerSets,
+    disks: disks::Disks,
     /// Ended execs whose groups are still there.
     spent: Vec<Spent>,
     notices: BTreeMap<(SessionNumber, InstanceIndex), OomNotice>,
@@ -111,6 +113,7 @@ impl Supervisor {
             leaving: BTreeSet::new(),
             early_ends: BTreeMap::new(),
             layer_sets: LayerSets::default(),
+            disks: disks::Disks::default(),
             spent: Vec::new(),
             notices: BTreeMap::new(),
             recounts: BTreeMap::new(),
@@ -118,6 +121,8 @@ impl Supervisor {
             down: None,
         };
         supervisor.watch_everything()?;
+        // Their mounts went with the program that had them.
+        supervisor.drop_disks();
         Ok(supervisor)
     }
 
@@ -147,8 +152,10 @@ impl Supervisor {
             }
             self.on_time();
             self.take_up_waiting();
+            self.make_disk_ahead();
             self.replace_if_due();
         }
+        self.drop_disks();
         self.leave();
         Ok(())
     }

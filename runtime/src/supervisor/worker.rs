@@ -50,6 +50,8 @@ pub(crate) enum Report {
         /// Its id in the supervisor's pid namespace.
         pid: i32,
     },
+    /// A disk made ahead. Descriptors: \[its mount\].
+    Disk,
     /// Layers that stand unpacked.
     Layers(Vec<DiffId>),
     /// It is done. The last report.
@@ -75,6 +77,8 @@ pub(crate) enum Task {
     Clean { session: SessionNumber },
     /// Its result is the answer, and that is all.
     Plain { waiter: Waiter },
+    /// It makes a disk ahead.
+    Disk { bytes: u64, number: u32 },
     /// It removes the groups of ended execs; the kernel's counts of their instances fall with them.
     Sweep { instances: BTreeSet<(SessionNumber, InstanceIndex)> },
     /// It has become the program on disk, which looks whether it can resume.

@@ -46,11 +46,17 @@ pub(crate) struct Node {
 impl Node {
     /// A node with the small image unpacked.
     pub(crate) fn start() -> Self {
+        Self::start_with(|_| {})
+    }
+
+    /// The same, with a node file that differs.
+    pub(crate) fn start_with(change: impl FnOnce(&mut NodeFile)) -> Self {
         assert!(nix::unistd::geteuid().is_root(), "these tests need root: run them with sudo");
         let alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let file = node_file(folder.path());
+        let mut file = node_file(folder.path());
+        change(&mut file);
         file.save(&folder.path().join("node.json")).unwrap();
         fs::copy(static_program(), folder.path().join("sandlot-oci")).unwrap();
         let guardian = guardian(folder.path());
@@ -345,6 +351,7 @@ fn node_file(folder: &Path) -> NodeFile {
             io_bytes_per_second: None,
         },
         disk: "auto".into(),
+        ready_disks: 0,
         log_json: false,
     }
 }

@@ -13,7 +13,7 @@ use super::warm::Ahead;
 use super::{refused, refused_step};
 use crate::cgroup::{Instance, LeafName};
 use crate::container::{self, Resources, Started, machine, userns, worker};
-use crate::disk::{self, Attached};
+use crate::disk::{self, Attached, Ready};
 use crate::init::Identity;
 use crate::rootfs::layers::{self, Layers};
 use crate::spec::Plan;
@@ -34,30 +34,45 @@ pub(super) fn start_session(
     ground: &Ground,
     session: SessionNumber,
     machines: &[Machine],
+    disks: Vec<(InstanceIndex, Ready)>,
     reporter: &Reporter,
 ) -> Result<(), Refusal> {
     let operation = format!("start session {session}");
+    let ready = |machine: &Machine| {
+        let found = disks.iter().find(|(index, _)| *index == machine.index);
+        found.map(|(_, disk)| disk)
+    };
     make_folder(&ground.session_dir(session)).map_err(|error| refused(&operation, &error))?;
-    machines.iter().try_for_each(|machine| make_place(ground, session, machine))?;
+    machines.iter().try_for_each(|machine| make_place(ground, session, machine, ready(machine)))?;
     let _ahead = send_ahead(ground, session, machines, &operation)?;
     let userns = userns::create(ground.node.first_id(session), IDS_PER_SESSION)
         .map_err(|error| refused_step(&operation, &error))?;
     tell(reporter, &Report::Userns, userns.as_fd())?;
-    isolate(ground, &[userns.as_fd(), reporter.as_fd()], &operation)?;
-    machines.iter().try_for_each(|machine| start(ground, session, machine, userns.as_fd(), reporter))
+    let mounts = disks.iter().map(|(_, disk)| disk.mount());
+    let keep: Vec<_> = [userns.as_fd(), reporter.as_fd()].into_iter().chain(mounts).collect();
+    isolate(ground, &keep, &operation)?;
+    let start_one = |machine| start(ground, session, machine, ready(machine), userns.as_fd(), reporter);
+    machines.iter().try_for_each(start_one)
 }
 
 /// An instance's folder with its disk, and its group with its limits.
-fn make_place(ground: &Ground, session: SessionNumber, machine: &Machine) -> Result<(), Refusal> {
+fn make_place(
+    ground: &Ground,
+    session: SessionNumber,
+    machine: &Machine,
+    ready: Option<&Ready>,
+) -> Result<(), Refusal> {
     let operation = format!("make room for instance {} of session {session}", machine.index);
     let folder = ground.instance_dir(session, machine.index);
     make_folder(&folder)
         .and_then(|()| make_folder(&folder.join("scratch")))
         .map_err(|error| refused(&operation, &error))?;
-    ground
-        .driver
-        .create(&folder, machine.limits.disk_bytes, ground.node.first_id(session))
-        .map_err(|error| refused_disk(&operation, &error))?;
+    let (driver, owner) = (&ground.driver, ground.node.first_id(session));
+    match ready {
+        Some(ready) => driver.take(ready, &folder, owner),
+        None => driver.create(&folder, machine.limits.disk_bytes, owner),
+    }
+    .map_err(|error| refused_disk(&operation, &error))?;
     let made = ground.tree.create_instance(session, machine.index, &machine.limits, ground.driver.device());
     made.map(drop).map_err(|error| refused(&operation, &error))
 }
@@ -99,7 +114,7 @@ pub(super) fn reboot(
     }
     kill_rest(ground, session, machine.index).map_err(|error| refused(&operation, &error))?;
     isolate(ground, &[userns, reporter.as_fd()], &operation)?;
-    start(ground, session, machine, userns, reporter)
+    start(ground, session, machine, None, userns, reporter)
 }
 
 /// Asks pid 1 to end, and kills it when it has not in time.
@@ -141,12 +156,17 @@ fn start(
     ground: &Ground,
     session: SessionNumber,
     machine: &Machine,
+    ready: Option<&Ready>,
     userns: BorrowedFd<'_>,
     reporter: &Reporter,
 ) -> Result<(), Refusal> {
     let operation = format!("start instance {} of session {session}", machine.index);
     let folder = ground.instance_dir(session, machine.index);
-    let disk = ground.driver.attach(&folder).map_err(|error| refused(&operation, &error))?;
+    let attached = match ready {
+        Some(ready) => ground.driver.attach_ready(ready, &folder, ground.node.first_id(session)),
+        None => ground.driver.attach(&folder),
+    };
+    let disk = attached.map_err(|error| refused(&operation, &error))?;
     let group = open_group(ground, session, machine.index, &operation)?;
     let started = start_in(ground, session, machine, userns, &disk, &group, &operation)?;
     let report = Report::Instance { index: machine.index, pid: started.pid.as_raw() };

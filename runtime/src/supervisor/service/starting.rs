@@ -23,10 +23,11 @@ impl Supervisor {
         };
         self.check_start(number, &instances)?;
         let mut session = Session::starting(number, deadline_unix_ms, waiter);
-        let job = Job::StartSession { session: number, machines: instances.clone() };
+        let (disks, mounts) = self.take_disks(&instances);
+        let job = Job::StartSession { session: number, machines: instances.clone(), disks };
         session.instances = instances.into_iter().map(|machine| self.new_instance(machine)).collect();
         self.state.sessions.insert(number, session);
-        if let Err(refusal) = self.employ(Task::Start { session: number }, job, &[]) {
+        if let Err(refusal) = self.employ(Task::Start { session: number }, job, &mounts) {
             self.state.sessions.remove(&number);
             return Err(refusal);
         }

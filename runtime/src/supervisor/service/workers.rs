@@ -25,7 +25,9 @@ const MAX_REPORTS: usize = 40;
 impl Supervisor {
     /// Whether a request may have a worker now.
     pub(super) fn has_free_worker(&self) -> bool {
-        let for_requests = |worker: &&Worker| !matches!(worker.task, Task::Clean { .. } | Task::Sweep { .. });
+        let for_requests = |worker: &&Worker| {
+            !matches!(worker.task, Task::Clean { .. } | Task::Sweep { .. } | Task::Disk { .. })
+        };
         self.workers.values().filter(for_requests).count() < MAX_WORKERS
     }
 
@@ -95,6 +97,11 @@ impl Supervisor {
                 let Some(worker) = self.workers.get_mut(&number) else { return };
                 worker.process = descriptors.next().map(|pidfd| Process::new(pid, pidfd.into()));
                 worker.descriptors = descriptors.collect();
+            }
+            Ok(Report::Disk) => {
+                if let Some(worker) = self.workers.get_mut(&number) {
+                    worker.descriptors = descriptors.collect();
+                }
             }
             Ok(Report::Layers(layers)) => {
                 if let Some(worker) = self.workers.get_mut(&number) {
@@ -188,6 +195,9 @@ impl Supervisor {
                 }
             }
             Task::Check => self.on_checked(result),
+            Task::Disk { bytes, number } => {
+                self.on_disk_made(bytes, number, result, worker.descriptors.into_iter().next());
+            }
             Task::Clean { session } => self.on_cleaned(session, result),
             Task::Layer { waiter, .. } => self.answer(waiter, result.map(|()| (Reply::Done, Vec::new()))),
             Task::Plain { waiter } => {
