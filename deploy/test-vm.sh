@@ -14,7 +14,7 @@ short=(
   "first_light"
   "systemd_units --ignored"
 )
-long=("${short[@]}" "recovery" "soak" "bad_input" "containment")
+long=("${short[@]}" "recovery" "soak" "bad_input" "containment" "attacks")
 case $set_name in
   short) tests=("${short[@]}") ;;
   long) tests=("${long[@]}") ;;
@@ -34,7 +34,7 @@ executables=$(cargo test --workspace --no-run --message-format=json 2>/dev/null 
 guest=$(mktemp)
 trap 'rm -f "$guest"' EXIT
 {
-  printf '#!/bin/bash\nset -eu\n'
+  printf '#!/bin/bash\nset -eu\ninstall -m 755 /root/busybox /usr/bin/busybox\n'
   for test in "${tests[@]}"; do
     read -r name arguments <<<"$test"
     path=$(awk -v name="$name" '$1 == name { print $2 }' <<<"$executables")
@@ -45,4 +45,4 @@ trap 'rm -f "$guest"' EXIT
 chmod +x "$guest"
 
 "$vm" --mem 2048 --timeout "$([[ $set_name == short ]] && echo 900 || echo 3600)" \
-  --share "target/debug:ro" --copy "$guest" -- /bin/bash "/root/$(basename "$guest")"
+  --share "target/debug:ro" --copy "$guest" --copy "$(command -v busybox)" -- /bin/bash "/root/$(basename "$guest")"

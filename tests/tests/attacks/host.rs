@@ -21,6 +21,7 @@ pub(crate) struct Host {
     _abstract_listener: UnixListener,
     shared_memory: String,
     disk: String,
+    link: String,
 }
 
 impl Host {
@@ -36,6 +37,9 @@ impl Host {
         let text = String::from_utf8(made.stdout)?;
         let shared_memory = text.trim().rsplit(' ').next().context("no id from ipcmk")?.to_owned();
         let disk = attach_disk(&folder)?;
+        // A host without any other network has at least this link.
+        let link = format!("probe{}", std::process::id());
+        Command::new("ip").args(["link", "add", &link, "type", "dummy"]).output().context("run ip")?;
         Ok(Self {
             folder,
             word,
@@ -44,6 +48,7 @@ impl Host {
             _abstract_listener: abstract_listener,
             shared_memory,
             disk,
+            link,
         })
     }
 
@@ -84,6 +89,7 @@ impl Drop for Host {
         // What has ended or was removed already needs no more of it.
         let _ended = self.process.kill().and_then(|()| self.process.wait());
         let _removed = Command::new("ipcrm").args(["--shmem-id", &self.shared_memory]).status();
+        let _deleted = Command::new("ip").args(["link", "delete", &self.link]).output();
         let _detached = Command::new("losetup").args(["--detach", &self.disk]).status();
     }
 }

@@ -8,14 +8,16 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use crate::outcome::Outcome;
 
-const CONTROLLERS: [&str; 4] = ["memory", "pids", "rdma", "misc"];
+/// Hierarchies to ask for; the last one is new and without a controller, which hosts of version 2 have as well.
+const HIERARCHIES: [&str; 4] = ["memory", "pids", "rdma", "none,name=sandlot-probe"];
 const PLACE: &str = "/tmp/sandlot-probe-cgroup";
 
 /// Opens a `release_agent` for writing, and writes nothing.
 pub(crate) fn reach(_: &[String]) -> Outcome {
-    let mounted = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut attempts: Vec<Outcome> = mounted.map(|folder| open_agent(&folder)).collect();
-    attempts.extend(CONTROLLERS.map(through_own_mount));
+    let entries = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
+    let folders = entries.map(|entry| entry.path()).filter(|path| path.is_dir());
+    let mut attempts: Vec<Outcome> = folders.map(|folder| open_agent(&folder)).collect();
+    attempts.extend(HIERARCHIES.map(through_own_mount));
     Outcome::any(attempts)
 }
 
@@ -24,14 +26,14 @@ fn open_agent(folder: &Path) -> Outcome {
     Outcome::of(&path.display().to_string(), fs::File::options().write(true).open(&path))
 }
 
-fn through_own_mount(controller: &str) -> Outcome {
+fn through_own_mount(hierarchy: &str) -> Outcome {
     if let Err(error) = fs::create_dir_all(PLACE) {
         return Outcome::unprepared("make a folder", error);
     }
-    let mounted = mount(Some("cgroup"), PLACE, Some("cgroup"), MsFlags::empty(), Some(controller));
+    let mounted = mount(Some("cgroup"), PLACE, Some("cgroup"), MsFlags::empty(), Some(hierarchy));
     let outcome = match mounted {
         Ok(()) => open_agent(Path::new(PLACE)),
-        Err(errno) => Outcome::Refused(format!("mount {controller}: {errno}")),
+        Err(errno) => Outcome::Refused(format!("mount {hierarchy}: {errno}")),
     };
     if mounted.is_ok() {
         let _ends_with_the_namespace = umount2(PLACE, MntFlags::MNT_DETACH);
