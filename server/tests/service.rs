@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A serve of this test's own, in this process.
 struct Service {
@@ -117,23 +117,37 @@ impl Session<'_> {
     }
 }
 
-/// A viewer that acknowledges everything.
+/// A viewer that acknowledges everything, unless told not to.
 struct Viewer {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     output: Vec<u8>,
     first: Option<u64>,
     controls: Vec<Value>,
     closed: Option<u16>,
+    acknowledges: bool,
+    snapshots: usize,
+    /// Offset after the last frame, as the server counts.
+    position: u64,
 }
 
 impl Viewer {
     async fn connect(url: &str) -> Result<Self> {
         let (socket, _) = tokio_tungstenite::connect_async(url).await?;
-        Ok(Self { socket, output: Vec::new(), first: None, controls: Vec::new(), closed: None })
+        Ok(Self {
+            socket,
+            output: Vec::new(),
+            first: None,
+            controls: Vec::new(),
+            closed: None,
+            acknowledges: true,
+            snapshots: 0,
+            position: 0,
+        })
     }
 
     async fn send(&mut self, frame: &[u8]) -> Result<()> {
-        Ok(self.socket.send(Message::binary(frame.to_vec())).await?)
+        let sent = tokio::time::timeout(PATIENCE, self.socket.send(Message::binary(frame.to_vec()))).await;
+        Ok(sent.context("the server takes no frame")??)
     }
 
     async fn input(&mut self, text: &str) -> Result<()> {
@@ -165,18 +179,30 @@ impl Viewer {
         match frame {
             [0x03, json @ ..] => self.controls.push(serde_json::from_slice(json)?),
             [0x01, rest @ ..] => {
-                let (offset, bytes) = rest.split_at_checked(8).context("no offset")?;
-                let offset = u64::from_be_bytes(offset.try_into()?);
+                let (offset, bytes) = split_offset(rest)?;
                 ensure!(self.first.is_none() || offset == self.offset(), "a gap at {offset}");
                 self.first.get_or_insert(offset);
                 self.output.extend_from_slice(bytes);
-                let acknowledged = self.offset().to_be_bytes();
-                // The server may have closed meanwhile.
-                drop(self.send(&[&[0x12], &acknowledged[..]].concat()).await);
+                self.acknowledge(offset + bytes.len() as u64).await;
+            }
+            [0x02, rest @ ..] => {
+                let (offset, bytes) = split_offset(rest)?;
+                self.snapshots += 1;
+                self.output = bytes.to_vec();
+                self.first = Some(offset - bytes.len() as u64);
+                self.acknowledge(offset).await;
             }
             other => bail!("frame {other:?}"),
         }
         Ok(())
+    }
+
+    async fn acknowledge(&mut self, offset: u64) {
+        self.position = offset;
+        if self.acknowledges {
+            // The server may have closed meanwhile.
+            drop(self.send(&[&[0x12], &offset.to_be_bytes()[..]].concat()).await);
+        }
     }
 
     fn text(&self) -> String {
@@ -200,6 +226,11 @@ impl Viewer {
     fn control(&self, kind: &str) -> Option<&Value> {
         self.controls.iter().rev().find(|control| control["type"] == kind)
     }
+}
+
+fn split_offset(frame: &[u8]) -> Result<(u64, &[u8])> {
+    let (offset, bytes) = frame.split_at_checked(8).context("no offset")?;
+    Ok((u64::from_be_bytes(offset.try_into()?), bytes))
 }
 
 fn check_problem((status, body): (StatusCode, Value), expected: u16, slug: &str) {
@@ -494,5 +525,86 @@ async fn health_metrics_and_documents_are_there() -> Result<()> {
         let (status, text) = (answer.status(), answer.text().await?);
         assert!(status == StatusCode::OK && text.contains(word), "{path}: {status} {text}");
     }
+    service.end().await
+}
+
+#[tokio::test]
+async fn a_paste_waits_for_a_program_that_does_not_read_yet() -> Result<()> {
+    let service = Service::start("").await?;
+    let session = service.session("tiny").await?;
+    let (_, mut viewer) = session.terminal().await?;
+    viewer.input("stty raw -echo; printf rea%s: dy; sleep 1; head -c 3000000 | cksum; stty sane\n").await?;
+    viewer.expect("ready:").await?;
+    let paste: Vec<u8> = (0..3_000_000u32).map(|i| u8::try_from(i % 256).unwrap_or(0)).collect();
+    let expected = checksum(&paste).await?;
+    for piece in paste.chunks(64 * 1024) {
+        viewer.send(&[&[0x11], piece].concat()).await?;
+    }
+    viewer.expect(&expected).await?;
+    service.end().await
+}
+
+async fn checksum(bytes: &[u8]) -> Result<String> {
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), bytes)?;
+    let output =
+        tokio::process::Command::new("cksum").stdin(std::fs::File::open(file.path())?).output().await?;
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+#[tokio::test]
+async fn a_driver_that_acknowledges_nothing_is_let_go() -> Result<()> {
+    let service = Service::start("").await?;
+    let session = service.session("tiny").await?;
+    let (terminal, mut silent) = session.terminal().await?;
+    silent.acknowledges = false;
+    silent.input("stty -echo; yes abcdefg | head -c 1000000; printf 'the-%s\\n' end\n").await?;
+    let begun = std::time::Instant::now();
+    let mut watching = Viewer::connect(&session.ticket(&terminal).await?).await?;
+    assert_eq!(silent.close_code().await?, 4004);
+    let held = begun.elapsed();
+    assert!((9..15).contains(&held.as_secs()), "let go after {held:?}");
+    assert!(silent.output.len() <= 128 * 1024, "{} bytes without an acknowledgement", silent.output.len());
+    watching.expect("the-end").await?;
+    service.end().await
+}
+
+#[tokio::test]
+async fn what_is_no_longer_kept_comes_as_a_snapshot() -> Result<()> {
+    let service = Service::start("").await?;
+    let session = service.session("tiny").await?;
+    let (terminal, mut viewer) = session.terminal().await?;
+    viewer.input("stty -echo; yes abcdefg | head -c 2000000; printf 'the-%s\\n' end\n").await?;
+    viewer.expect("the-end").await?;
+    let mut late = Viewer::connect(&format!("{}&offset=5", session.ticket(&terminal).await?)).await?;
+    while late.snapshots == 0 {
+        late.step().await?;
+    }
+    assert!(late.text().contains("abcdefg\r\n") && late.text().contains("the-end"));
+    late.input("echo goes-$((1+1))-on\n").await?;
+    late.expect("goes-2-on").await?;
+    assert_eq!(late.offset(), late.position, "the stream goes on at the snapshot's offset");
+    service.end().await
+}
+
+#[tokio::test]
+async fn a_terminal_has_room_for_so_many_viewers() -> Result<()> {
+    let service = Service::start("").await?;
+    let session = service.session("tiny").await?;
+    let (terminal, first) = session.terminal().await?;
+    let mut viewers = vec![first];
+    for _ in 1..64 {
+        viewers.push(Viewer::connect(&session.ticket(&terminal).await?).await?);
+    }
+    let mut late = Viewer::connect(&session.ticket(&terminal).await?).await?;
+    assert_eq!(late.close_code().await?, 4005);
+    viewers.pop();
+    let mut next = loop {
+        let mut next = Viewer::connect(&session.ticket(&terminal).await?).await?;
+        if next.step().await? {
+            break next;
+        }
+    };
+    next.expect("").await?;
     service.end().await
 }
