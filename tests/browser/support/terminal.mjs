@@ -52,13 +52,16 @@ export async function enter(page, line) {
   await page.keyboard.press("Enter");
 }
 
-/** Clears the screen, runs `line` and gives what it prints. The markers are not in the echo of the line. */
+let runs = 0;
+
+/** Clears the screen, runs `line` and gives what it prints. The markers are not in the echo of the line, nor used twice. */
 export async function run(page, line) {
-  await enter(page, `clear; echo be''gin; ${line}; echo en''d`);
-  await screenHas(page, /^begin\n[\s\S]*^end\n/m);
+  runs += 1;
+  const [begin, end] = [`begin${runs}\n`, `end${runs}\n`];
+  await enter(page, `clear; echo be''gin${runs}; ${line}; echo en''d${runs}`);
+  await screenHas(page, new RegExp(`^${begin}[^]*^${end}`, "m"));
   const text = await screen(page);
-  const from = text.indexOf("begin\n") + "begin\n".length;
-  return text.slice(from, text.lastIndexOf("end\n")).trim();
+  return text.slice(text.indexOf(begin) + begin.length, text.lastIndexOf(end)).trim();
 }
 
 /** Starts to keep every byte that the page's terminals are given. */
