@@ -12,7 +12,14 @@ fn median(mut times: Vec<Duration>) -> Duration {
 #[test]
 #[ignore = "measures; run it alone: cargo test -p sandlot-runtime --test root_supervisor latency -- --ignored --nocapture"]
 fn start_to_prompt() {
-    let node = Node::start();
+    // Without and with disks made ahead.
+    for ready_disks in [0, 4] {
+        measure(ready_disks);
+    }
+}
+
+fn measure(ready_disks: u32) {
+    let node = Node::start_with(|file| file.ready_disks = ready_disks);
     let mut client = node.client();
     let (mut starts, mut terminals, mut prompts, mut ends) = (vec![], vec![], vec![], vec![]);
     for number in 1..=20 {
@@ -32,8 +39,8 @@ fn start_to_prompt() {
         end(&mut client, number);
         ends.push(closing.elapsed());
     }
-    println!(
-        "medians: start {:?}, terminal {:?}, start to first prompt byte {:?}, end {:?}",
+    eprintln!(
+        "{ready_disks} disks made ahead: medians: start {:?}, terminal {:?}, start to first prompt byte {:?}, end {:?}",
         median(starts),
         median(terminals),
         median(prompts),

@@ -33,6 +33,7 @@ impl Supervisor {
         let workers = self.workers.values().map(|worker| worker.until.since(now));
         let reexec = self.reexec.iter().map(|reexec| reexec.until.since(now));
         let recounts = self.recounts.values().map(|at| at.since(now));
-        sessions.chain(workers).chain(recounts).chain(reexec).fold(LONGEST_WAIT, Duration::min)
+        let disk = self.next_disk().map(|at| at.since(now));
+        sessions.chain(disk).chain(workers).chain(recounts).chain(reexec).fold(LONGEST_WAIT, Duration::min)
     }
 }
