@@ -106,7 +106,7 @@ pub(super) fn admit(pid: Pid, leaf: Option<&Leaf>) -> Result<(), Failure> {
     let Some(leaf) = leaf.filter(|leaf| leaf.needs_move()) else { return Ok(()) };
     leaf.add(pid.as_raw()).map_err(|error| Failure {
         message: format!("move process {pid} into its cgroup"),
-        errno: Errno::from_raw(error.errno().unwrap_or(libc::EIO)),
+        errno: Errno::from_raw(error.errno().unwrap_or(Errno::EIO as i32)),
     })
 }
 

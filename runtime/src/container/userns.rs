@@ -68,5 +68,5 @@ fn map(pid: Pid, line: &str) -> Result<OwnedFd, Failure> {
 }
 
 fn errno(error: &std::io::Error) -> Errno {
-    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+    Errno::from_raw(error.raw_os_error().unwrap_or(Errno::EIO as i32))
 }

@@ -171,5 +171,5 @@ fn wait_readable(socket: BorrowedFd<'_>, deadline: Option<Instant>) -> Result<()
 }
 
 fn errno(error: io::Error) -> Errno {
-    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+    Errno::from_raw(error.raw_os_error().unwrap_or(Errno::EIO as i32))
 }

@@ -6,16 +6,28 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 
+/// Highest signal number of Linux; the first is 1.
+const LAST_SIGNAL: libc::c_int = 64;
+
 /// Sets every signal to its default and clears the mask, as a program expects them from a fresh boot.
+///
+/// The C library keeps two signals for itself and refuses to change them, so the kernel is asked directly: they may have
+/// come ignored from whoever started us.
 ///
 /// # Errors
 /// What `rt_sigprocmask` gives.
 pub fn reset() -> Result<()> {
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: SIG_DFL installs no code of ours; numbers that may not be changed are refused by the kernel.
-        let previous = unsafe { libc::signal(signal, libc::SIG_DFL) };
-        // SIGKILL, SIGSTOP and the two or three that libc keeps for itself cannot be changed and need no change.
-        let _unchangeable = previous == libc::SIG_ERR;
+    // The kernel's own structure: handler (SIG_DFL), flags, restorer and a mask of 64 signals, all zero.
+    let default = [0u64; 4];
+    for signal in 1..=LAST_SIGNAL {
+        let nothing = std::ptr::null_mut::<u64>();
+        // SAFETY: the kernel reads the 32 bytes of `default`, which live; a null pointer says that the old action is not
+        // wanted; 8 is the size of its mask.
+        let result = unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), nothing, size_of::<u64>())
+        };
+        // SIGKILL and SIGSTOP cannot be changed and need no change.
+        let _unchangeable = Errno::result(result).is_err();
     }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
 }

@@ -3,6 +3,8 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
+use nix::errno::Errno;
+
 use super::machine::plan_for;
 use super::{Seat, Spent, refused, refused_step};
 use crate::cgroup::{Error, Instance, Leaf, LeafName, Removal};
@@ -104,9 +106,13 @@ pub(super) fn kill_exec(
     });
     match killed {
         // The group has gone meanwhile, and with it every process.
-        Err(error) if matches!(error.errno(), Some(libc::ENODEV | libc::ENOENT)) => Ok(()),
+        Err(error) if is_gone(error.errno()) => Ok(()),
         killed => killed.map_err(|error| refused(&operation, &error)),
     }
+}
+
+fn is_gone(errno: Option<i32>) -> bool {
+    [Errno::ENODEV, Errno::ENOENT].into_iter().any(|gone| errno == Some(gone as i32))
 }
 
 /// Processes that were killed a moment ago may still hold the group.

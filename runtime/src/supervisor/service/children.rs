@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use super::Supervisor;
 use crate::supervisor::clock::Moment;
 use crate::supervisor::job::Spent;
@@ -74,7 +76,8 @@ impl Supervisor {
         let Some(ended) = owner.and_then(|owner| owner.instance_mut(instance)) else { return };
         (ended.process, ended.ended) = (None, Some(status));
         // Whoever else could kill pid 1 does so only on its way out.
-        let out_of_memory = is_running && status.signal == Some(libc::SIGKILL) && ended.oom_kills > 0;
+        let out_of_memory =
+            is_running && status.signal == Some(Signal::SIGKILL as i32) && ended.oom_kills > 0;
         if !ended.rebooting {
             log::session(session, format_args!("instance {instance} ended: {status:?}"));
             self.tell(Event::InstanceEnded { session, instance, status, out_of_memory });
