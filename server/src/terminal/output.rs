@@ -73,6 +73,11 @@ impl Cursor {
         self.lost
     }
 
+    /// Whether anything may be sent before the next acknowledgement.
+    pub(super) fn has_credit(self) -> bool {
+        self.sent - self.acknowledged < limits::VIEWER_WINDOW_BYTES
+    }
+
     /// The viewer has everything below `offset`. A late, lower one changes nothing.
     ///
     /// # Errors

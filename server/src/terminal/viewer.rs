@@ -116,19 +116,27 @@ impl Viewer {
     pub fn acknowledge(&self, offset: u64) -> std::result::Result<(), WrongAcknowledgement> {
         let state = self.terminal.lock();
         let mut cursor = self.cursor();
+        let was_held = !cursor.has_credit();
         cursor.acknowledge(offset)?;
         let acknowledged = cursor.acknowledged();
         drop(cursor);
         self.note_acknowledged(state, acknowledged);
-        self.credit.notify_one();
+        // A sender that has credit waits for output, not for this.
+        if was_held {
+            self.credit.notify_one();
+        }
         Ok(())
     }
 
     fn note_acknowledged(&self, mut state: std::sync::MutexGuard<'_, super::State>, acknowledged: u64) {
+        // Only a pump that may not read waits for credit; waking it at each acknowledgement would cost a flood dearly.
+        let was_held = state.readable_bytes() == 0;
         if let Some(driver) = state.driver.as_mut().filter(|driver| driver.viewer == self.id) {
             driver.acknowledged = driver.acknowledged.max(acknowledged);
             driver.held_since = None;
-            self.terminal.wake.notify_one();
+            if was_held {
+                self.terminal.wake.notify_one();
+            }
         }
     }
 
