@@ -20,6 +20,9 @@ use self::playground::{Playground, PlaygroundTable};
 use self::proxies::TrustedProxies;
 use crate::id::{NodeId, PlaygroundName};
 
+/// Ready disks unless said otherwise.
+const READY_DISKS: u32 = 4;
+const MOST_READY_DISKS: u32 = 64;
 const DEFAULT_FILE: &str = "/etc/sandlot/sandlot.toml";
 
 /// The configuration cannot be used.
@@ -136,6 +139,8 @@ pub struct Config {
     pub default_playground: Option<PlaygroundName>,
     /// Default images that are made at the start where they are missing.
     pub make_images: Vec<String>,
+    /// Disks that are made while the node rests.
+    pub ready_disks: u32,
     /// Start a supervisor when none runs.
     pub start_supervisor: bool,
     /// Logs as JSON.
@@ -177,6 +182,7 @@ impl Config {
             quotas: quotas(file.limits)?,
             default_playground,
             make_images: make_images(options.make_images)?,
+            ready_disks: ready_disks(options.ready_disks.unwrap_or(READY_DISKS))?,
             start_supervisor: options.start_supervisor.unwrap_or(true),
             log_json: options.log_json.unwrap_or(false),
             test_hooks,
@@ -296,6 +302,15 @@ fn uid_base(base: u32) -> Result<u32, ConfigError> {
     }
 }
 
+/// Each takes a loop device and some memory of the kernel.
+fn ready_disks(count: u32) -> Result<u32, ConfigError> {
+    if count <= MOST_READY_DISKS {
+        Ok(count)
+    } else {
+        Err(ConfigError::value("ready-disks", &count.to_string(), "must be 0 to 64"))
+    }
+}
+
 fn disk(given: Option<String>) -> Result<String, ConfigError> {
     let driver = given.unwrap_or_else(|| "auto".to_owned());
     match driver.as_str() {
@@ -356,6 +371,7 @@ mod tests {
             ("[playgrounds.lab]\nram = \"1\"", "ram"),
             ("[playgrounds.lab]\nmemory = \"lots\"", "memory"),
             ("uid-base = 5", "uid-base"),
+            ("ready-disks = 65", "ready-disks"),
             ("listen = \"everywhere\"", "listen"),
             ("public-url = \"ftp://x\"", "public-url"),
             ("default-playground = \"nope\"", "default-playground"),

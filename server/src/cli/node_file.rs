@@ -13,9 +13,6 @@ const MAX_PIDS: u32 = 32_768;
 /// Files of one instance, at most: 1 TiB.
 const MAX_DISK_BYTES: u64 = 1 << 40;
 
-/// A session finds its disk made; more are made while the node rests. Each takes about a megabyte of memory.
-const READY_DISKS: u32 = 4;
-
 /// Writes the file into the run directory; returns its path.
 ///
 /// # Errors
@@ -42,7 +39,7 @@ fn node_file(config: &Config) -> Result<NodeFile> {
         max_sessions: max_sessions.min(sandlot_runtime::supervisor::name::SessionNumber::MAX),
         ceiling: ceiling()?,
         disk: config.disk.clone(),
-        ready_disks: READY_DISKS,
+        ready_disks: config.ready_disks,
         log_json: config.log_json,
     })
 }

@@ -1,4 +1,4 @@
-//! Numbers of live sessions. A number that became free is used again as late as possible.
+//! Numbers of live sessions. The lowest free one is given: the node's ranges of ids end soon above as many as it may hold.
 
 use std::collections::BTreeSet;
 
@@ -8,16 +8,13 @@ use sandlot_runtime::supervisor::name::SessionNumber;
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
     used: BTreeSet<u32>,
-    last: u32,
 }
 
 impl Numbers {
     /// A number that nobody holds.
     pub(super) fn take(&mut self) -> Option<SessionNumber> {
-        let after = self.last + 1..=SessionNumber::MAX;
-        let number = after.chain(1..=self.last).find(|number| !self.used.contains(number))?;
+        let number = (1..=SessionNumber::MAX).find(|number| !self.used.contains(number))?;
         self.used.insert(number);
-        self.last = number;
         SessionNumber::try_from(number).ok()
     }
 
@@ -41,16 +38,24 @@ impl Numbers {
 mod tests {
     use super::*;
 
+    /// A node of few sessions has few ranges of ids, however many sessions it has had.
     #[test]
-    fn a_number_comes_back_last() {
+    fn a_free_number_is_given_again() {
         let mut numbers = Numbers::default();
-        let one = numbers.take().unwrap();
-        numbers.give_back(one);
-        assert_eq!(numbers.take().map(SessionNumber::get), Some(2));
-        for _ in 3..=SessionNumber::MAX {
-            numbers.take().unwrap();
+        for _ in 0..2000 {
+            let number = numbers.take().unwrap();
+            assert_eq!(number.get(), 1);
+            numbers.give_back(number);
         }
-        assert_eq!(numbers.take(), Some(one));
+        assert_eq!(
+            [numbers.take(), numbers.take()].map(|taken| taken.map(SessionNumber::get)),
+            [Some(1), Some(2)]
+        );
+    }
+
+    #[test]
+    fn numbers_run_out() {
+        let mut numbers = Numbers { used: (1..=SessionNumber::MAX).collect() };
         assert_eq!(numbers.take(), None);
     }
 }

@@ -27,6 +27,7 @@ async fn main() -> Result<()> {
     for line in start::measure(&api).await? {
         println!("{line}");
     }
+    println!("{}", start_without_ready_disks().await?);
     for line in echo::measure(&api, &pump).await? {
         println!("{line}");
     }
@@ -37,4 +38,13 @@ async fn main() -> Result<()> {
         println!("{line}");
     }
     Ok(())
+}
+
+/// The same start on a node that makes nothing ahead.
+async fn start_without_ready_disks() -> Result<String> {
+    let arguments = ["--ready-disks", "0"].map(str::to_owned).to_vec();
+    let node = TestNode::with(Options { config: CONFIG.to_owned(), arguments, ..Options::default() })?;
+    let lines = start::measure(&Api::new(&node.url())?).await?;
+    let first = lines.first().map_or_else(String::new, String::clone);
+    Ok(first.replace("start: POST", "start: no ready disks: POST"))
 }
