@@ -5,6 +5,7 @@
 
 pub mod create;
 pub mod exec;
+mod launch;
 pub mod machine;
 mod program;
 pub mod reaper_program;
@@ -12,5 +13,6 @@ mod undo;
 pub mod userns;
 pub mod worker;
 
-pub use create::{Resources, Started, start};
+pub use create::{Started, attended, start};
 pub use exec::{JoinPlan, Joined, join};
+pub use launch::Attendant;

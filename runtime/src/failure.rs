@@ -19,7 +19,7 @@ pub fn during(message: impl Into<String>) -> impl FnOnce(Errno) -> Failure {
 
 /// A failed step, as it travels from the process that took it to the worker and on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("{step}: {message}: {}", Errno::from_raw(*errno).desc().to_lowercase())]
+#[error("{step}: {}", self.cause())]
 pub struct StepError {
     /// Name of the step, as in the list of steps.
     pub step: String,
@@ -33,5 +33,14 @@ impl StepError {
     /// A failure of this step.
     pub fn new(step: &str, failure: Failure) -> Self {
         Self { step: step.to_owned(), errno: failure.errno as i32, message: failure.message }
+    }
+
+    /// Operation, object and what the kernel said, without the step.
+    pub fn cause(&self) -> String {
+        match Errno::from_raw(self.errno) {
+            // The message says it all.
+            Errno::UnknownErrno => self.message.clone(),
+            errno => format!("{}: {}", self.message, errno.desc().to_lowercase()),
+        }
     }
 }

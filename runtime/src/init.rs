@@ -1,14 +1,26 @@
-//! The stage inside a new container before exec: [`STEPS`], run in order, each named in its error.
+//! The stage inside a container before exec: lists of steps, run in order, each named in its error.
 //!
-//! It runs as pid 1 of the new namespaces, a copy of the worker's memory, until the last step replaces it by the
-//! reaper. Used by `container::create` only.
+//! [`STEPS`] makes pid 1 of a container, a session's machine as well as one of the OCI command line; [`EXEC_STEPS`] is
+//! for a process that joins a running one. A step does nothing where the plan asks for nothing. The process that runs
+//! them is a copy of the runtime's memory until the last step replaces it. Used by `container` only.
 
 mod cgroup;
+mod console;
+mod credentials;
 mod etc;
+mod filter;
 mod finish;
+mod hook;
+mod label;
+mod mounts;
+mod program;
+mod resources;
 mod root;
 mod stage;
+mod steps;
 mod sync;
 
-pub use stage::{Identity, STEPS, Stage, Step};
+pub use resources::{Group, HookState, Identity, Program, Resources};
+pub use stage::{Stage, Step};
+pub use steps::{EXEC_STEPS, STEPS};
 pub use sync::{ChildEnd, ParentEnd, Report, pair};

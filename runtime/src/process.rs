@@ -5,6 +5,7 @@
 pub mod account;
 pub mod capabilities;
 pub mod environment;
+pub mod hook;
 pub mod limits;
 pub mod seccomp;
 pub mod terminal;

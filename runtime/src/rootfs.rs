@@ -3,6 +3,9 @@
 //! Everything is done by descriptor, under the root's own descriptor. Used by `init`, inside the new namespaces; only
 //! [`layers`] runs before, in the worker.
 
+pub mod bind;
+pub mod cgroup_tree;
+mod copy_up;
 pub mod devices;
 pub mod filesystem;
 pub mod layers;
@@ -10,3 +13,4 @@ pub mod learner;
 pub mod mask;
 pub mod names;
 pub mod path;
+pub mod target;

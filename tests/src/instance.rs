@@ -18,9 +18,10 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use oci_spec::runtime::Spec;
 use sandlot_runtime::cgroup::{self, LeafName, Removal, Tree};
-use sandlot_runtime::container::{self, JoinPlan, Resources, machine, reaper_program, userns};
-use sandlot_runtime::init::Identity;
+use sandlot_runtime::container::{self, JoinPlan, machine, reaper_program, userns};
+use sandlot_runtime::init::{Identity, Program, Resources};
 use sandlot_runtime::process::seccomp::{self, Filter};
+use sandlot_runtime::rootfs::cgroup_tree::View;
 use sandlot_runtime::rootfs::layers::{self, Layers};
 use sandlot_runtime::spec::Plan;
 use sandlot_runtime::supervisor::name::{Hostname, InstanceIndex, SessionNumber};
@@ -107,7 +108,7 @@ impl Instance {
         (changes.machine)(&mut machine);
         let mut spec = machine::spec_for(&machine)?;
         (changes.spec)(&mut spec);
-        let plan = Plan::try_from(&spec)?;
+        let plan = Plan::contained(&spec)?;
         let folder = writable_folder(first_id)?;
         let cgroup = format!("sandlot-test-{}-i{number}", std::process::id());
         Tree::open(&cgroup)?.create_instance(session()?, index()?, &machine.limits, None)?;
@@ -247,12 +248,14 @@ fn start_in_worker(
         let started = container::start(
             plan,
             &Resources {
-                userns: userns.as_fd(),
-                rootfs: rootfs.as_fd(),
-                leaf: Some(&leaf),
-                reaper: reaper.as_fd(),
+                userns: Some(userns.as_fd()),
+                rootfs: Some(rootfs.as_fd()),
+                group: Some(&leaf),
+                program: Program::Held(reaper.as_fd()),
                 filter: Some(filter),
                 identity: Some(Identity { hostname: &machine.hostname, login: machine.login }),
+                cgroup_view: &View::of_machine(),
+                ..Resources::bare()
             },
         )?;
         report(started.pid, &[started.pidfd.as_fd()])

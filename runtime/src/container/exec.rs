@@ -7,12 +7,12 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::Pid;
 
-use super::create::{PATIENCE, admit, receive_pid, wait_for_exec};
+use super::launch::{Attendant, Launched, Worker, admit, receive_pid};
 use super::program::Program;
 use super::undo::Unfinished;
 use crate::cgroup::Leaf;
 use crate::failure::{Failure, StepError, during};
-use crate::init::{ChildEnd, ParentEnd, Report, pair};
+use crate::init::{ChildEnd, Group, ParentEnd, Report, pair};
 use crate::process::seccomp::Filter;
 use crate::spec::Plan;
 use crate::supervisor::protocol::{Command, Login, Winsize};
@@ -60,17 +60,17 @@ pub fn join(join: &JoinPlan<'_>, init: BorrowedFd<'_>, leaf: Option<&Leaf>) -> R
             drop(parent);
             enter(join, init, child)
         }
-        Cloned::Parent(_, entrance) => {
+        Cloned::Parent(pid, entrance) => {
             drop(child);
-            let entrance = Unfinished::new(entrance);
-            let (pid, program) = receive_pid(&parent)?;
-            entrance.wait();
-            admit(pid, leaf)
+            let entrance = (pid, Unfinished::new(entrance));
+            let (pid, program) = receive_pid(&parent, entrance, &Worker)?;
+            let group = leaf.map(|leaf| leaf as &dyn Group);
+            admit(pid, group)
                 .and_then(|()| parent.go().map_err(during("let the program go on")))
                 .map_err(outside)?;
             let descriptors = receive_descriptors(&parent)?;
-            wait_for_exec(&parent, &program)?;
-            let pidfd = program.finish().ok_or_else(|| outside(during("keep the program")(Errno::ECHILD)))?;
+            let (pid, pidfd) = Launched::new(pid, program, parent).attend(&Worker)?;
+            let pidfd = pidfd.ok_or_else(|| outside(during("keep the program")(Errno::ECHILD)))?;
             Ok(Joined { pid, pidfd, descriptors })
         }
     }
@@ -78,11 +78,11 @@ pub fn join(join: &JoinPlan<'_>, init: BorrowedFd<'_>, leaf: Option<&Leaf>) -> R
 
 fn receive_descriptors(parent: &ParentEnd) -> Result<Vec<OwnedFd>, StepError> {
     let outside = |errno| StepError::new(STEP, during("wait for the program's descriptors")(errno));
-    match parent.receive(Instant::now() + PATIENCE).map_err(outside)? {
+    match parent.receive(Instant::now() + Worker.patience()).map_err(outside)? {
         Report::Ready(descriptors) => Ok(descriptors),
         Report::Failed(error) => Err(error),
-        Report::Pid(_) => Err(outside(Errno::EPROTO)),
         Report::Closed => Err(outside(Errno::ECHILD)),
+        _ => Err(outside(Errno::EPROTO)),
     }
 }
 

@@ -72,7 +72,7 @@ fn close_descriptors(program: &mut Program<'_>) -> Result<(), Failure> {
 
 /// `setns` has put this process at the root of the instance.
 fn enter_root(program: &mut Program<'_>) -> Result<(), Failure> {
-    user::become_user(0, 0, &[]).map_err(during("become user 0"))?;
+    user::become_user(0, 0, Some(&[])).map_err(during("become user 0"))?;
     chdir("/").map_err(during("enter `/`"))?;
     let root = open("/", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
     program.root = Some(root.map_err(during("open `/`"))?);
@@ -93,8 +93,11 @@ fn find_user(program: &mut Program<'_>) -> Result<(), Failure> {
     });
     let root = root(program)?;
     program.account = account::find(root, name)?;
-    program.environment =
-        environment::build(&program.account, program.join.plan.hostname(), &program.join.command.env)?;
+    program.environment = environment::build(
+        &program.account,
+        program.join.plan.hostname().unwrap_or_default(),
+        &program.join.command.env,
+    )?;
     Ok(())
 }
 
@@ -121,7 +124,7 @@ fn become_user(program: &mut Program<'_>) -> Result<(), Failure> {
     let account = &program.account;
     let sets = if account.uid == 0 { process.capabilities } else { process.capabilities.for_ordinary_user() };
     capabilities::apply_bounding(sets).map_err(during("lower the bounding set"))?;
-    user::become_user(account.uid, account.gid, &account.groups)
+    user::become_user(account.uid, account.gid, Some(&account.groups))
         .map_err(during(format!("become user {}", account.uid)))?;
     capabilities::apply(sets).map_err(during("set capabilities"))?;
     if process.no_new_privileges {

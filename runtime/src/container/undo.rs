@@ -28,6 +28,12 @@ impl Unfinished {
         matches!(status, Some(Ok(WaitStatus::Signaled(_, Signal::SIGKILL, _))))
     }
 
+    /// A copy of one of its descriptors.
+    pub(super) fn take_descriptor(&self, number: i32) -> Result<OwnedFd, nix::errno::Errno> {
+        let process = self.0.as_ref().ok_or(nix::errno::Errno::ESRCH)?;
+        pidfd::take_descriptor(process.as_fd(), number)
+    }
+
     /// Waits until it ends by itself.
     pub(super) fn wait(mut self) {
         if let Some(pidfd) = self.0.take() {

@@ -4,23 +4,56 @@ use nix::sched::{CloneFlags, unshare};
 
 use super::stage::Stage;
 use crate::failure::{Failure, during};
-use crate::rootfs::filesystem;
-use crate::spec::FilesystemKind;
+use crate::rootfs::cgroup_tree;
+use crate::spec::{MountKind, MountPlan};
 
+/// Waits until the worker has moved this process. May be repeated.
 pub(super) fn wait_for_move(stage: &mut Stage<'_>) -> Result<(), Failure> {
-    stage.sync.wait_for_go().map_err(during("wait for the worker"))
+    if !stage.in_cgroup {
+        stage.sync()?.wait_for_go().map_err(during("wait for the worker"))?;
+        stage.in_cgroup = true;
+    }
+    Ok(())
 }
 
-pub(super) fn take_namespace(_: &mut Stage<'_>) -> Result<(), Failure> {
+/// Waits for the move and takes the cgroup namespace. May be repeated.
+pub(super) fn enter(stage: &mut Stage<'_>) -> Result<(), Failure> {
+    if stage.in_cgroup {
+        return Ok(());
+    }
+    wait_for_move(stage)?;
+    if !stage.plan.namespaces().is_new(CloneFlags::CLONE_NEWCGROUP) {
+        return Ok(());
+    }
     unshare(CloneFlags::CLONE_NEWCGROUP).map_err(during("unshare the cgroup namespace"))
 }
 
-/// cgroup v2 as seen from the cgroup namespace. On v1 and hybrid hosts an empty folder: their many hierarchies would
-/// cost more mounts than all the rest, and nothing inside may write to them.
-pub(super) fn mount_tree(stage: &mut Stage<'_>) -> Result<(), Failure> {
-    let kind = if stage.unified { c"cgroup2" } else { c"tmpfs" };
-    for mount in stage.plan.mounts.iter().filter(|mount| mount.kind == FilesystemKind::Cgroup) {
-        filesystem::mount(stage.root()?, mount, kind)?;
+/// Whether this mount can wait until the worker has moved this process: nothing that comes later touches it.
+pub(super) fn can_wait(stage: &Stage<'_>, number: usize) -> bool {
+    let plan = stage.plan;
+    let Some(tree) = plan.mounts.get(number).filter(|mount| mount.kind == MountKind::Cgroup) else {
+        return false;
+    };
+    let below = |path: &std::path::Path| path.starts_with(&tree.target);
+    let later = plan.mounts.iter().skip(number + 1).any(|mount| below(&mount.target));
+    let paths = plan.masked_paths.iter().chain(&plan.readonly_paths).any(|path| below(path));
+    let hooks = plan.hooks();
+    !later && !paths && hooks.create_runtime.is_empty() && hooks.create_container.is_empty()
+}
+
+pub(super) fn mount(stage: &mut Stage<'_>, mount: &MountPlan) -> Result<(), Failure> {
+    enter(stage)?;
+    let namespaced = stage.plan.namespaces().has(CloneFlags::CLONE_NEWCGROUP);
+    cgroup_tree::mount(stage.root()?, mount, stage.resources.cgroup_view, namespaced)
+}
+
+/// The trees that could wait.
+pub(super) fn mount_rest(stage: &mut Stage<'_>) -> Result<(), Failure> {
+    let plan = stage.plan;
+    for (number, tree) in plan.mounts.iter().enumerate() {
+        if can_wait(stage, number) {
+            mount(stage, tree)?;
+        }
     }
     Ok(())
 }

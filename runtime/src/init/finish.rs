@@ -1,39 +1,41 @@
 //! Steps about the process itself.
 
-use std::ffi::CString;
 use std::os::fd::AsFd;
-use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag};
-use nix::sys::prctl::set_no_new_privs;
+use nix::sched::{CloneFlags, CpuSet, sched_setaffinity};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, execveat, sethostname};
+use nix::unistd::{Pid, sethostname, setsid};
 
+use super::Program;
 use super::stage::Stage;
 use crate::failure::{Failure, during};
 use crate::net;
-use crate::process::{capabilities, limits, seccomp, user};
-use crate::rootfs::path;
-use crate::sys::{close, keyring, signal};
+use crate::process::limits;
+use crate::sys::{close, keyring, scheduling, signal, uts};
 
-/// What the worker held is not pid 1's: only these two, until exec.
+/// What the worker held is not this process's: only what the steps need, until exec, and what the program inherits.
 pub(super) fn close_descriptors(stage: &mut Stage<'_>) -> Result<(), Failure> {
-    close::close_all_but(&[stage.sync.as_fd(), stage.reaper]).map_err(during("close descriptors"))
+    let resources = stage.resources;
+    let mut keep = vec![stage.sync()?.as_fd()];
+    keep.extend(resources.sources.iter().flatten().map(AsFd::as_fd));
+    keep.extend([resources.console, resources.fifo].into_iter().flatten());
+    if let Program::Held(file) = resources.program {
+        keep.push(file);
+    }
+    close::close_from(3 + resources.preserved, &keep).map_err(during("close descriptors"))
 }
 
-/// 0 to 2 are still the supervisor's.
-pub(super) fn cut_standard(stage: &mut Stage<'_>) -> Result<(), Failure> {
-    let null = path::open(stage.root()?, Path::new("/dev/null"), OFlag::O_RDWR)
-        .map_err(during("open `/dev/null`"))?;
-    dup2_stdin(&null)
-        .and_then(|()| dup2_stdout(&null))
-        .and_then(|()| dup2_stderr(&null))
-        .map_err(during("replace standard input and output"))
+/// Away from the terminal and the job control of whoever started the runtime.
+pub(super) fn start_session(_: &mut Stage<'_>) -> Result<(), Failure> {
+    setsid().map(drop).map_err(during("start a process session"))
 }
 
-/// The keys of whoever started the supervisor stay outside.
-pub(super) fn take_keyring(_: &mut Stage<'_>) -> Result<(), Failure> {
+/// The keys of whoever started the runtime stay outside.
+pub(super) fn take_keyring(stage: &mut Stage<'_>) -> Result<(), Failure> {
+    if !stage.resources.new_keyring {
+        return Ok(());
+    }
     match keyring::join_new_session_keyring() {
         // Without keyrings there is nothing to inherit.
         Ok(()) | Err(Errno::ENOSYS) => Ok(()),
@@ -41,12 +43,20 @@ pub(super) fn take_keyring(_: &mut Stage<'_>) -> Result<(), Failure> {
     }
 }
 
-pub(super) fn set_hostname(stage: &mut Stage<'_>) -> Result<(), Failure> {
-    let name = stage.plan.hostname.as_str();
-    sethostname(name).map_err(during(format!("set host name `{name}`")))
+pub(super) fn set_names(stage: &mut Stage<'_>) -> Result<(), Failure> {
+    if let Some(name) = stage.plan.hostname() {
+        sethostname(name).map_err(during(format!("set host name `{name}`")))?;
+    }
+    if let Some(name) = &stage.plan.domainname {
+        uts::set_domain_name(name).map_err(during(format!("set domain name `{name}`")))?;
+    }
+    Ok(())
 }
 
-pub(super) fn bring_loopback_up(_: &mut Stage<'_>) -> Result<(), Failure> {
+pub(super) fn bring_loopback_up(stage: &mut Stage<'_>) -> Result<(), Failure> {
+    if !stage.plan.namespaces().is_new(CloneFlags::CLONE_NEWNET) {
+        return Ok(());
+    }
     net::bring_loopback_up().map_err(during("set link `lo` up"))
 }
 
@@ -56,32 +66,46 @@ pub(super) fn set_limits(stage: &mut Stage<'_>) -> Result<(), Failure> {
     limits::apply(&process.rlimits).map_err(during("set resource limits"))
 }
 
+pub(super) fn set_initial_cpus(stage: &mut Stage<'_>) -> Result<(), Failure> {
+    set_cpus(stage.plan.process().scheduling.initial_cpus.as_ref())
+}
+
+pub(super) fn set_scheduler(stage: &mut Stage<'_>) -> Result<(), Failure> {
+    let wanted = &stage.plan.process().scheduling;
+    if let Some(domain) = stage.plan.personality {
+        scheduling::set_personality(domain).map_err(during("set the execution domain"))?;
+    }
+    if let Some(scheduler) = &wanted.scheduler {
+        scheduling::set_scheduler(scheduler).map_err(during("set the scheduler"))?;
+    }
+    if let Some(priority) = &wanted.io_priority {
+        scheduling::set_io_priority(priority.class, priority.level).map_err(during("set the io priority"))?;
+    }
+    set_cpus(wanted.final_cpus.as_ref())
+}
+
+fn set_cpus(wanted: Option<&crate::spec::CpuSet>) -> Result<(), Failure> {
+    let Some(wanted) = wanted else { return Ok(()) };
+    let mut set = CpuSet::new();
+    // More processors than the set has room for do not exist on this host.
+    wanted.0.iter().try_for_each(|cpu| set.set(*cpu)).map_err(during("name the processors"))?;
+    sched_setaffinity(Pid::from_raw(0), &set).map_err(during("set the processors"))
+}
+
 pub(super) fn reset_signals(_: &mut Stage<'_>) -> Result<(), Failure> {
     signal::reset().map_err(during("clear the signal mask"))
 }
 
-pub(super) fn drop_capabilities(stage: &mut Stage<'_>) -> Result<(), Failure> {
-    let process = &stage.plan.process;
-    let sets = process.capabilities;
-    capabilities::apply_bounding(sets).map_err(during("lower the bounding set"))?;
-    user::become_user(process.uid, process.gid, &process.groups)
-        .map_err(during(format!("become user {}", process.uid)))?;
-    capabilities::apply(sets).map_err(during("set capabilities"))?;
-    if process.no_new_privileges {
-        set_no_new_privs().map_err(during("set no_new_privs"))?;
+/// A container that is only created tells its worker so, which is not needed any more, and waits.
+pub(super) fn wait_for_start(stage: &mut Stage<'_>) -> Result<(), Failure> {
+    let Some(fifo) = stage.resources.fifo else { return Ok(()) };
+    stage.sync = None;
+    let mut byte = [0];
+    loop {
+        match nix::unistd::read(fifo, &mut byte) {
+            Ok(1) => return Ok(()),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(during("wait for the start")(errno)),
+        }
     }
-    Ok(())
-}
-
-pub(super) fn filter_system_calls(stage: &mut Stage<'_>) -> Result<(), Failure> {
-    seccomp::load(stage.plan.seccomp(), stage.filter)
-}
-
-pub(super) fn exec_reaper(stage: &mut Stage<'_>) -> Result<(), Failure> {
-    let process = &stage.plan.process;
-    close::close_all_on_exec().map_err(during("mark descriptors"))?;
-    let empty = CString::default();
-    execveat(stage.reaper, &empty, &process.args, &process.env, AtFlags::AT_EMPTY_PATH)
-        .map_err(during("execute the reaper"))
-        .map(|never| match never {})
 }

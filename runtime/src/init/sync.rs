@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! worker (host root)              entrance (short-lived)               init or program
-//!   | clone, on v2 into the cgroup --> |
+//!   | clone, on v2 into the cgroup --> | (no entrance where no namespace is joined)
 //!   |                                  | enter namespaces
+//!   | <-- Maps, answered by a Go ----- | (where it has made a user namespace)
 //!   |                                  | clone, as a child of the worker --> |
 //!   | <------------------------ Pid -- | exits                               | steps ...
 //!   | v1: write cgroup.procs                                                 | ...
 //!   | Go -----------------------------------------------------------------> | waits for it: in its cgroup now
+//!   | <------ Hooks, Listener: each is answered by another Go -------------- | (where the plan has them)
 //!   | <-------------------------------------------- Ready + descriptors --- | (programs with a terminal or pipes)
 //!   |                                                                        | last steps ...
 //!   | <------------ Failed {step, errno, message}, or closed by the exec --- | exec
@@ -28,17 +30,28 @@ use crate::failure::StepError;
 use crate::sys::packet;
 
 const PID: u8 = b'p';
+const MAPS: u8 = b'm';
+const HOOKS: u8 = b'h';
+const LISTENER: u8 = b'l';
 const READY: u8 = b'r';
 const FAILED: u8 = b'f';
 const GO: u8 = b'g';
-/// Longest report in bytes; messages are a line.
-const MAX_REPORT_BYTES: usize = 4096;
+/// Longest report in bytes; a failed hook's message repeats what it said.
+const MAX_REPORT_BYTES: usize = 16 * 1024;
+/// Longest message of a failure, which JSON may make four times as long.
+const MAX_MESSAGE_CHARS: usize = 4000;
 
 /// What a child tells.
 #[derive(Debug)]
 pub enum Report {
     /// The process that was cloned, by its id on the host.
     Pid(Pid),
+    /// The entrance has made a user namespace, waits for its id maps, and then for a go.
+    Maps,
+    /// The mounts are made; it waits for the hooks of the runtime's namespaces, and then for a go.
+    Hooks,
+    /// The notifications of its system call filter can be had under this number of its descriptors; it waits for a go.
+    Listener(i32),
     /// It is set up but for exec; these are its descriptors.
     Ready(Vec<OwnedFd>),
     /// A step failed.
@@ -77,10 +90,10 @@ impl ParentEnd {
         match bytes.split_first() {
             None => Ok(Report::Closed),
             Some((&READY, _)) => Ok(Report::Ready(received.descriptors)),
-            Some((&PID, number)) => {
-                let number = <[u8; 4]>::try_from(number).map_err(|_| Errno::EPROTO)?;
-                Ok(Report::Pid(Pid::from_raw(i32::from_ne_bytes(number))))
-            }
+            Some((&MAPS, _)) => Ok(Report::Maps),
+            Some((&HOOKS, _)) => Ok(Report::Hooks),
+            Some((&PID, number)) => read_number(number).map(Pid::from_raw).map(Report::Pid),
+            Some((&LISTENER, number)) => read_number(number).map(Report::Listener),
             Some((&FAILED, error)) => {
                 serde_json::from_slice(error).map(Report::Failed).map_err(|_| Errno::EPROTO)
             }
@@ -107,6 +120,39 @@ impl ChildEnd {
         packet::send(self.0.as_fd(), &[PID, a, b, c, d], &[]).map_err(errno)
     }
 
+    /// Asks for the id maps of the user namespace that this process has made, and waits for them.
+    ///
+    /// # Errors
+    /// As [`ChildEnd::wait_for_go`].
+    pub fn ask_for_maps(&self) -> Result<(), Errno> {
+        self.write(&[MAPS])?;
+        self.wait_for_go()
+    }
+
+    /// Asks for the hooks of the runtime's namespaces, and waits for their end.
+    ///
+    /// # Errors
+    /// As [`ChildEnd::wait_for_go`].
+    pub fn ask_for_hooks(&self) -> Result<(), Errno> {
+        self.write(&[HOOKS])?;
+        self.wait_for_go()
+    }
+
+    /// Tells under which number the notifications of the system call filter can be taken, and waits until they are. Needs
+    /// only `write` and `read`, since the filter is in force.
+    ///
+    /// # Errors
+    /// As [`ChildEnd::wait_for_go`].
+    pub fn hand_listener_over(&self, listener: BorrowedFd<'_>) -> Result<(), Errno> {
+        let [a, b, c, d] = std::os::fd::AsRawFd::as_raw_fd(&listener).to_ne_bytes();
+        self.write(&[LISTENER, a, b, c, d])?;
+        self.wait_for_go()
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<(), Errno> {
+        nix::unistd::write(&self.0, bytes).map(drop)
+    }
+
     /// Tells that only the last steps are left, and hands descriptors over.
     ///
     /// # Errors
@@ -121,8 +167,10 @@ impl ChildEnd {
     /// What the socket gives.
     pub fn send_failure(&self, error: &StepError) -> Result<(), Errno> {
         let mut bytes = vec![FAILED];
-        serde_json::to_writer(&mut bytes, error).map_err(|_| Errno::EPROTO)?;
-        packet::send(self.0.as_fd(), &bytes, &[]).map_err(errno)
+        let error =
+            StepError { message: error.message.chars().take(MAX_MESSAGE_CHARS).collect(), ..error.clone() };
+        serde_json::to_writer(&mut bytes, &error).map_err(|_| Errno::EPROTO)?;
+        self.write(&bytes)
     }
 
     /// Tells that a step failed, where a go may be on its way: it is waited for, since a socket that is closed with
@@ -140,10 +188,13 @@ impl ChildEnd {
     /// # Errors
     /// `EPIPE` when the worker died or gave up; otherwise what the socket gives.
     pub fn wait_for_go(&self) -> Result<(), Errno> {
-        wait_readable(self.0.as_fd(), None)?;
         let mut buffer = [0; 1];
-        let received = packet::receive(self.0.as_fd(), &mut buffer).map_err(errno)?;
-        if received.length == 1 && buffer == [GO] { Ok(()) } else { Err(Errno::EPIPE) }
+        loop {
+            match nix::unistd::read(&self.0, &mut buffer) {
+                Err(Errno::EINTR) => {}
+                result => return if result? == 1 && buffer == [GO] { Ok(()) } else { Err(Errno::EPIPE) },
+            }
+        }
     }
 }
 
@@ -151,6 +202,10 @@ impl AsFd for ChildEnd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+fn read_number(bytes: &[u8]) -> Result<i32, Errno> {
+    <[u8; 4]>::try_from(bytes).map(i32::from_ne_bytes).map_err(|_| Errno::EPROTO)
 }
 
 fn wait_readable(socket: BorrowedFd<'_>, deadline: Option<Instant>) -> Result<(), Errno> {

@@ -22,13 +22,32 @@ pub fn apply_bounding(sets: CapabilitySets) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Sets the other sets, and reads them back. Must come after the change of user.
+/// Those of the sets that this process can give: what it lacks itself cannot be granted, which is no failure
+/// (config.md, "Linux Process").
+///
+/// # Errors
+/// What the kernel gives.
+pub fn available(sets: CapabilitySets) -> Result<CapabilitySets, Errno> {
+    let own = capability::get()?;
+    Ok(CapabilitySets {
+        bounding: sets.bounding,
+        permitted: sets.permitted & own.permitted,
+        effective: sets.effective & own.permitted,
+        inheritable: sets.inheritable & own.permitted,
+        ambient: sets.ambient & own.permitted,
+    })
+}
+
+/// Sets the other sets, and reads them back. Must come after the change of user; where that is to an ordinary user, the
+/// permitted set must have been kept over it.
 ///
 /// # Errors
 /// What the kernel gives; `EPERM` when the sets are not what was asked for.
 pub fn apply(sets: CapabilitySets) -> Result<(), Errno> {
-    let sets = Sets { effective: sets.effective, permitted: sets.permitted, inheritable: 0 };
+    let ambient = sets.ambient & sets.permitted & sets.inheritable;
+    let sets = Sets { effective: sets.effective, permitted: sets.permitted, inheritable: sets.inheritable };
     capability::clear_ambient()?;
     capability::set(sets)?;
+    (0..64).filter(|number| ambient >> number & 1 == 1).try_for_each(capability::raise_ambient)?;
     if capability::get()? == sets { Ok(()) } else { Err(Errno::EPERM) }
 }

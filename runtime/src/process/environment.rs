@@ -6,7 +6,6 @@ use nix::errno::Errno;
 
 use super::account::Account;
 use crate::failure::{Failure, during};
-use crate::supervisor::name::Hostname;
 
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -14,11 +13,7 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 ///
 /// # Errors
 /// `EINVAL` for a variable that cannot be one.
-pub fn build(
-    account: &Account,
-    hostname: &Hostname,
-    given: &[(String, String)],
-) -> Result<Vec<CString>, Failure> {
+pub fn build(account: &Account, hostname: &str, given: &[(String, String)]) -> Result<Vec<CString>, Failure> {
     let home = account.home.to_string_lossy();
     let mut variables: Vec<(&str, &str)> = vec![
         ("PATH", DEFAULT_PATH),
@@ -29,7 +24,7 @@ pub fn build(
         ("LANG", "C.UTF-8"),
         ("TERM", "xterm-256color"),
         ("COLORTERM", "truecolor"),
-        ("HOSTNAME", hostname.as_str()),
+        ("HOSTNAME", hostname),
     ];
     for (name, value) in given {
         if name.is_empty() || name.contains('=') {
@@ -73,9 +68,8 @@ mod tests {
 
     #[test]
     fn given_variables_stand_in_place_of_defaults() {
-        let hostname = Hostname::try_from("m1".to_owned()).unwrap();
         let given = [("PATH".to_owned(), "/a::/b".to_owned()), ("PATH".to_owned(), "/c".to_owned())];
-        let environment = build(&Account::root(), &hostname, &given).unwrap();
+        let environment = build(&Account::root(), "m1", &given).unwrap();
         let paths: Vec<_> =
             environment.iter().filter(|variable| variable.to_bytes().starts_with(b"PATH=")).collect();
         assert_eq!(paths, [c"PATH=/c"]);

@@ -1,8 +1,8 @@
 //! Paths inside a root: links are followed as the container would follow them, and never lead out of it.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
@@ -33,6 +33,14 @@ pub fn open_path(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
     open(root, path, OFlag::O_PATH)
 }
 
+/// Opens a folder's place in the tree where no root has to be kept: `.`, `..` and `/` of the runtime itself.
+///
+/// # Errors
+/// What `openat` gives.
+pub fn open_dir_at(folder: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
+    openat(folder, path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+}
+
 /// Opens a folder inside the root, making it and those above it where they are missing.
 ///
 /// # Errors
@@ -43,25 +51,113 @@ pub fn make_folder(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> 
         Err(Errno::ENOENT) => {}
         result => return result,
     }
+    let mut way = Way::new(path);
     let mut here = open(root, Path::new("/"), folder)?;
-    let mut done = std::path::PathBuf::from("/");
-    for name in path.components().filter_map(normal) {
-        done.push(name);
-        here = match open(root, &done, folder) {
+    while let Some(name) = way.next_name() {
+        let done = way.done.join(&name);
+        here = match open(root, &done, folder | OFlag::O_NOFOLLOW) {
             Err(Errno::ENOENT) => {
-                mkdirat(here.as_fd(), name, Mode::from_bits_truncate(0o755))?;
-                openat(here.as_fd(), name, folder | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())?
+                mkdirat(here.as_fd(), name.as_os_str(), Mode::from_bits_truncate(0o755))?;
+                openat(
+                    here.as_fd(),
+                    name.as_os_str(),
+                    folder | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC,
+                    Mode::empty(),
+                )?
+            }
+            Err(Errno::ELOOP | Errno::ENOTDIR) => {
+                way.follow(
+                    &nix::fcntl::readlinkat(here.as_fd(), name.as_os_str()).map_err(|_| Errno::ENOTDIR)?,
+                )?;
+                here = open(root, &way.done, folder)?;
+                continue;
             }
             result => result?,
         };
+        way.done = done;
     }
     Ok(here)
 }
 
-fn normal(part: Component<'_>) -> Option<&OsStr> {
-    match part {
-        Component::Normal(name) => Some(name),
-        _ => None,
+/// Opens what a path inside the root leads to, and makes an empty file there, with the folders above it, where nothing
+/// is. Only the place in the tree is opened.
+///
+/// # Errors
+/// What the kernel gives.
+pub fn make_file(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
+    match open_path(root, path) {
+        Err(Errno::ENOENT) => {}
+        result => return result,
+    }
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let name = path.file_name().ok_or(Errno::EISDIR)?;
+        let folder = make_folder(root, path.parent().unwrap_or(Path::new("/")))?;
+        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        match openat(folder.as_fd(), name, flags, Mode::from_bits_truncate(0o755)) {
+            // A link that leads to nothing.
+            Err(Errno::EEXIST) => {
+                let target = nix::fcntl::readlinkat(folder.as_fd(), name)?;
+                path = path.parent().unwrap_or(Path::new("/")).join(target);
+            }
+            Err(errno) => return Err(errno),
+            Ok(file) => {
+                drop(file);
+                let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+                return openat(folder.as_fd(), name, flags, Mode::empty());
+            }
+        }
+    }
+    Err(Errno::ELOOP)
+}
+
+/// Links that are followed on the way to a missing file, as in the kernel.
+const MAX_LINKS: usize = 40;
+
+/// A walk along a path of which the end may be missing.
+struct Way {
+    /// Names still to go, the next one last.
+    rest: Vec<OsString>,
+    /// The folder that was reached, free of links.
+    done: PathBuf,
+    links: usize,
+}
+
+impl Way {
+    fn new(path: &Path) -> Self {
+        let mut way = Self { rest: Vec::new(), done: PathBuf::from("/"), links: 0 };
+        way.push(path);
+        way
+    }
+
+    fn push(&mut self, path: &Path) {
+        let parts = path.components().rev().map(|part| part.as_os_str().to_owned());
+        self.rest.extend(parts);
+    }
+
+    /// The next name that leads downwards.
+    fn next_name(&mut self) -> Option<OsString> {
+        while let Some(part) = self.rest.pop() {
+            match Path::new(&part).components().next() {
+                Some(Component::Normal(_)) => return Some(part),
+                Some(Component::RootDir) => self.done = PathBuf::from("/"),
+                Some(Component::ParentDir) => drop(self.done.pop()),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    fn follow(&mut self, target: &OsStr) -> Result<(), Errno> {
+        self.links += 1;
+        if self.links > MAX_LINKS {
+            return Err(Errno::ELOOP);
+        }
+        if Path::new(target).is_absolute() {
+            self.done = PathBuf::from("/");
+        }
+        self.push(Path::new(target));
+        Ok(())
     }
 }
 

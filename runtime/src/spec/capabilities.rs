@@ -5,7 +5,7 @@ use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities};
 use super::error::SpecError;
 
 /// Capabilities that the kernels we know have, by their numbers.
-const BY_NUMBER: [Capability; 41] = [
+pub const BY_NUMBER: [Capability; 41] = [
     Capability::Chown,
     Capability::DacOverride,
     Capability::DacReadSearch,
@@ -67,7 +67,7 @@ pub const DOCKER_DEFAULT: [Capability; 14] = [
     Capability::AuditWrite,
 ];
 
-/// Capability sets as bit masks. Inheritable and ambient sets are always empty.
+/// Capability sets as bit masks (capabilities(7)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CapabilitySets {
     /// The most that any program inside can get.
@@ -76,23 +76,22 @@ pub struct CapabilitySets {
     pub permitted: u64,
     /// What is in force.
     pub effective: u64,
+    /// What files with inheritable capabilities may give.
+    pub inheritable: u64,
+    /// What programs without file capabilities keep.
+    pub ambient: u64,
 }
 
 impl TryFrom<&LinuxCapabilities> for CapabilitySets {
     type Error = SpecError;
 
     fn try_from(sets: &LinuxCapabilities) -> Result<Self, SpecError> {
-        let is_given = |set: &Option<Capabilities>| set.as_ref().is_some_and(|set| !set.is_empty());
-        if is_given(sets.inheritable()) {
-            return Err(SpecError::Unsupported("process.capabilities.inheritable".to_owned()));
-        }
-        if is_given(sets.ambient()) {
-            return Err(SpecError::Unsupported("process.capabilities.ambient".to_owned()));
-        }
         let sets = Self {
             bounding: mask(sets.bounding()),
             permitted: mask(sets.permitted()),
             effective: mask(sets.effective()),
+            inheritable: mask(sets.inheritable()),
+            ambient: mask(sets.ambient()),
         };
         if sets.effective & !sets.permitted != 0 {
             let rule = "must lie within the permitted set";
@@ -120,7 +119,7 @@ impl CapabilitySets {
     /// The sets of an ordinary user: nothing in force, but setuid programs may still get what is bounding.
     #[must_use]
     pub fn for_ordinary_user(self) -> Self {
-        Self { bounding: self.bounding, permitted: 0, effective: 0 }
+        Self { bounding: self.bounding, ..Self::default() }
     }
 }
 

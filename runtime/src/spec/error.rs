@@ -9,6 +9,9 @@ pub enum SpecError {
     /// The field must be there.
     #[error("spec field `{0}`: missing")]
     Missing(&'static str),
+    /// Fields contradict each other, in the words that engines know.
+    #[error("{0}")]
+    Conflict(String),
     /// The field's value breaks a rule.
     #[error("spec field `{field}`: `{value}` {rule}")]
     Invalid {

@@ -2,40 +2,57 @@
 
 use std::path::PathBuf;
 
-use oci_spec::runtime::{Linux, LinuxNamespaceType, LinuxSeccomp, Spec};
+use nix::sched::CloneFlags;
+use oci_spec::runtime::{Linux, LinuxPersonalityDomain, LinuxResources, LinuxSeccomp, Spec};
 
+use super::device::{self, DevicePlan};
 use super::error::SpecError;
-use super::mount::{MountPlan, absolute};
+use super::hooks::HookPlans;
+use super::mount::{MountKind, MountPlan, Propagation, inside, text};
+use super::namespaces::{CLONE_NEWTIME, Namespaces};
 use super::process::ProcessPlan;
-use super::support;
-use crate::supervisor::name::Hostname;
+use super::sysctl::{self, Sysctl};
+use super::{propagation, support};
 
-/// A container as it will be made. Only [`Plan::try_from`] makes one.
+/// A container as it will be made. Only [`Plan::try_from`] and [`Plan::contained`] make one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    pub(crate) hostname: Hostname,
+    pub(crate) namespaces: Namespaces,
+    /// `<clock> <seconds> <nanoseconds>` lines for `/proc/<pid>/timens_offsets`.
+    pub(crate) time_offsets: Vec<String>,
+    pub(crate) hostname: Option<String>,
+    pub(crate) domainname: Option<String>,
     pub(crate) process: ProcessPlan,
+    pub(crate) root: RootPlan,
     pub(crate) mounts: Vec<MountPlan>,
+    pub(crate) devices: Vec<DevicePlan>,
     pub(crate) sysctls: Vec<Sysctl>,
     pub(crate) masked_paths: Vec<PathBuf>,
     pub(crate) readonly_paths: Vec<PathBuf>,
-    pub(crate) readonly_root: bool,
+    pub(crate) mount_label: Option<String>,
     pub(crate) seccomp: Option<LinuxSeccomp>,
+    pub(crate) hooks: HookPlans,
+    pub(crate) resources: Option<LinuxResources>,
+    pub(crate) cgroups_path: Option<PathBuf>,
+    /// Execution domain for personality(2).
+    pub(crate) personality: Option<u64>,
 }
 
-/// A kernel setting of one of the container's own namespaces.
+/// The root file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sysctl {
-    /// Where it stands below `/proc/sys`.
+pub struct RootPlan {
+    /// Where it is; relative to the bundle.
     pub path: PathBuf,
-    /// What is written.
-    pub value: String,
+    /// Whether it is read-only inside.
+    pub readonly: bool,
+    /// How mount events travel between it and the host.
+    pub propagation: Option<Propagation>,
 }
 
 impl Plan {
-    /// The host name inside.
-    pub fn hostname(&self) -> &Hostname {
-        &self.hostname
+    /// The host name inside, if it is set.
+    pub fn hostname(&self) -> Option<&str> {
+        self.hostname.as_deref()
     }
 
     /// Pid 1, whose limits and capabilities also hold for every other process that is started inside.
@@ -47,6 +64,32 @@ impl Plan {
     pub fn seccomp(&self) -> Option<&LinuxSeccomp> {
         self.seccomp.as_ref()
     }
+
+    /// Its namespaces.
+    pub fn namespaces(&self) -> &Namespaces {
+        &self.namespaces
+    }
+
+    /// The root file system.
+    pub fn root(&self) -> &RootPlan {
+        &self.root
+    }
+
+    /// The hooks.
+    pub fn hooks(&self) -> &HookPlans {
+        &self.hooks
+    }
+
+    /// The same container with another process: what `exec` starts in it.
+    pub fn set_process(&mut self, process: ProcessPlan) {
+        self.process = process;
+    }
+
+    /// Whether `/dev` is the container's own, to be filled by us: not when the host's is bound there.
+    pub(crate) fn owns_dev(&self) -> bool {
+        let is_bound = |mount: &MountPlan| matches!(mount.kind, MountKind::Bind { .. });
+        !self.mounts.iter().any(|mount| mount.target.as_os_str() == "/dev" && is_bound(mount))
+    }
 }
 
 impl TryFrom<&Spec> for Plan {
@@ -55,67 +98,93 @@ impl TryFrom<&Spec> for Plan {
     fn try_from(spec: &Spec) -> Result<Self, SpecError> {
         support::check_spec(spec)?;
         let process = spec.process().as_ref().ok_or(SpecError::Missing("process"))?;
-        let linux = spec.linux().as_ref().ok_or(SpecError::Missing("linux"))?;
+        let default = Linux::default();
+        let linux = spec.linux().as_ref().unwrap_or(&default);
         let root = spec.root().as_ref().ok_or(SpecError::Missing("root"))?;
         support::check_linux(linux)?;
-        check_namespaces(linux)?;
-        linux.seccomp().as_ref().map_or(Ok(()), support::check_seccomp)?;
-        Ok(Self {
-            hostname: hostname(spec)?,
+        let namespaces = Namespaces::read(linux)?;
+        let plan = Self {
+            time_offsets: time_offsets(linux, &namespaces)?,
+            hostname: name("hostname", spec.hostname())?,
+            domainname: name("domainname", spec.domainname())?,
             process: ProcessPlan::try_from(process)?,
+            root: RootPlan {
+                path: root.path().clone(),
+                readonly: root.readonly().unwrap_or(false),
+                propagation: propagation::parse(linux.rootfs_propagation().as_deref())?,
+            },
             mounts: spec.mounts().iter().flatten().map(MountPlan::try_from).collect::<Result<_, _>>()?,
-            sysctls: sysctls(linux)?,
+            devices: device::plans(linux.devices())?,
+            sysctls: sysctl::read(linux, &namespaces)?,
             masked_paths: paths("linux.maskedPaths", linux.masked_paths())?,
             readonly_paths: paths("linux.readonlyPaths", linux.readonly_paths())?,
-            readonly_root: root.readonly().unwrap_or(false),
+            mount_label: linux.mount_label().clone().filter(|label| !label.is_empty()),
             seccomp: linux.seccomp().clone(),
-        })
+            hooks: HookPlans::read(spec.hooks().as_ref())?,
+            resources: linux.resources().clone(),
+            cgroups_path: linux.cgroups_path().clone().filter(|path| !path.as_os_str().is_empty()),
+            personality: personality(linux)?,
+            namespaces,
+        };
+        plan.check_namespaces()?;
+        Ok(plan)
     }
 }
 
-/// All seven namespaces, each new: a container that shares one with the host is not made.
-fn check_namespaces(linux: &Linux) -> Result<(), SpecError> {
-    use LinuxNamespaceType::{Cgroup, Ipc, Mount, Network, Pid, User, Uts};
-    let given = linux.namespaces().as_deref().unwrap_or_default();
-    if given.iter().any(|namespace| namespace.path().is_some()) {
-        return Err(SpecError::Unsupported("linux.namespaces.path".to_owned()));
-    }
-    let wanted = [User, Pid, Mount, Network, Ipc, Uts, Cgroup];
-    if let Some(missing) = wanted.iter().find(|kind| !given.iter().any(|namespace| namespace.typ() == **kind))
-    {
-        return Err(SpecError::invalid("linux.namespaces", missing, "must be there"));
-    }
-    match given.iter().find(|namespace| !wanted.contains(&namespace.typ())) {
-        Some(other) => Err(SpecError::invalid("linux.namespaces", other.typ(), "is not supported")),
-        None => Ok(()),
+impl Plan {
+    /// What would change the host where the container shares its namespace.
+    fn check_namespaces(&self) -> Result<(), SpecError> {
+        let lacks = |kind| !self.namespaces.has(kind);
+        let named = self.hostname.is_some() || self.domainname.is_some();
+        if named && lacks(CloneFlags::CLONE_NEWUTS) {
+            return Err(SpecError::Conflict(
+                "unable to set hostname without a private UTS namespace".to_owned(),
+            ));
+        }
+        let restricts = !self.masked_paths.is_empty() || !self.readonly_paths.is_empty();
+        if restricts && lacks(CloneFlags::CLONE_NEWNS) {
+            let text = "unable to restrict sys entries without a private MNT namespace";
+            return Err(SpecError::Conflict(text.to_owned()));
+        }
+        Ok(())
     }
 }
 
-fn hostname(spec: &Spec) -> Result<Hostname, SpecError> {
-    let name = spec.hostname().clone().ok_or(SpecError::Missing("hostname"))?;
-    Hostname::try_from(name.clone())
-        .map_err(|_| SpecError::invalid("hostname", name, "is not a host name of one label"))
+fn name(field: &'static str, given: &Option<String>) -> Result<Option<String>, SpecError> {
+    let given = given.as_ref().filter(|name| !name.is_empty());
+    given.map(|name| text(field, name).map(|_| name.clone())).transpose()
 }
 
 fn paths(field: &'static str, paths: &Option<Vec<String>>) -> Result<Vec<PathBuf>, SpecError> {
-    paths.iter().flatten().map(|path| absolute(field, path.as_ref())).collect()
+    paths.iter().flatten().map(|path| inside(field, path.as_ref())).collect()
 }
 
-/// Settings of the container's own network, ipc and uts namespaces; all others are the host's.
-fn sysctls(linux: &Linux) -> Result<Vec<Sysctl>, SpecError> {
-    let mut sysctls = Vec::new();
-    for (name, value) in linux.sysctl().iter().flatten() {
-        let own = name.starts_with("net.") || name.starts_with("fs.mqueue.");
-        let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
-        if !own || !plain || name.contains("..") {
-            return Err(SpecError::invalid(
-                "linux.sysctl",
-                name,
-                "is not a setting of the container's own namespaces",
-            ));
-        }
-        sysctls.push(Sysctl { path: name.replace('.', "/").into(), value: value.clone() });
+fn time_offsets(linux: &Linux, namespaces: &Namespaces) -> Result<Vec<String>, SpecError> {
+    let given = linux.time_offsets().as_ref().filter(|offsets| !offsets.is_empty());
+    let Some(offsets) = given else { return Ok(Vec::new()) };
+    if !namespaces.is_new(CLONE_NEWTIME) {
+        return Err(SpecError::invalid("linux.timeOffsets", offsets.len(), "needs a new time namespace"));
     }
-    sysctls.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(sysctls)
+    let mut lines = Vec::new();
+    for (clock, offset) in offsets {
+        if !matches!(clock.as_str(), "monotonic" | "boottime") {
+            return Err(SpecError::invalid("linux.timeOffsets", clock, "is not a clock with an offset"));
+        }
+        let (seconds, nanoseconds) = (offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0));
+        lines.push(format!("{clock} {seconds} {nanoseconds}"));
+    }
+    lines.sort();
+    Ok(lines)
+}
+
+fn personality(linux: &Linux) -> Result<Option<u64>, SpecError> {
+    let Some(personality) = linux.personality() else { return Ok(None) };
+    if personality.flags().as_ref().is_some_and(|flags| !flags.is_empty()) {
+        // The specification names no flag yet.
+        return Err(SpecError::Unsupported("linux.personality.flags".to_owned()));
+    }
+    Ok(Some(match personality.domain() {
+        LinuxPersonalityDomain::PerLinux => 0,
+        LinuxPersonalityDomain::PerLinux32 => 8,
+    }))
 }

@@ -1,4 +1,6 @@
-//! The process of a spec: pid 1 of a container.
+//! The process of a spec: pid 1 of a container, or one that joins it.
+
+mod scheduling;
 
 use std::ffi::CString;
 use std::path::PathBuf;
@@ -8,11 +10,9 @@ use oci_spec::runtime::{PosixRlimit, PosixRlimitType, Process};
 
 use super::capabilities::CapabilitySets;
 use super::error::SpecError;
-use super::mount::{absolute, text};
+use super::mount::{inside, text};
 use super::support;
-
-/// The highest id that a session's user namespace maps.
-const LAST_ID: u32 = 65_535;
+pub use scheduling::{CpuSet, IoPriority, Scheduling};
 
 /// A process to be started, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,16 @@ pub struct ProcessPlan {
     pub rlimits: Vec<Rlimit>,
     /// Whether no_new_privs is set.
     pub no_new_privileges: bool,
+    /// Whether it has a terminal, of this size (rows, cols) where one is given.
+    pub terminal: Option<Option<(u16, u16)>>,
+    /// How eagerly it is killed when memory runs out, -1000 to 1000 (proc(5)).
+    pub oom_score_adj: Option<i32>,
+    /// AppArmor profile.
+    pub apparmor_profile: Option<String>,
+    /// SELinux label.
+    pub selinux_label: Option<String>,
+    /// Scheduler, io priority, processors.
+    pub scheduling: Scheduling,
 }
 
 /// One resource limit.
@@ -60,19 +70,19 @@ impl TryFrom<&Process> for ProcessPlan {
         Ok(Self {
             args: args(process)?,
             env: env(process)?,
-            cwd: absolute("process.cwd", process.cwd())?,
-            uid: id("process.user.uid", user.uid())?,
-            gid: id("process.user.gid", user.gid())?,
-            groups: user
-                .additional_gids()
-                .iter()
-                .flatten()
-                .map(|gid| id("process.user.additionalGids", *gid))
-                .collect::<Result<_, _>>()?,
+            cwd: cwd(process)?,
+            uid: user.uid(),
+            gid: user.gid(),
+            groups: user.additional_gids().clone().unwrap_or_default(),
             umask: umask(user.umask().unwrap_or(0o022))?,
             capabilities: capabilities.map(CapabilitySets::try_from).transpose()?.unwrap_or_default(),
             rlimits: process.rlimits().iter().flatten().map(Rlimit::try_from).collect::<Result<_, _>>()?,
             no_new_privileges: process.no_new_privileges().unwrap_or(false),
+            terminal: terminal(process),
+            oom_score_adj: oom_score_adj(process)?,
+            apparmor_profile: process.apparmor_profile().clone().filter(|name| !name.is_empty()),
+            selinux_label: process.selinux_label().clone().filter(|label| !label.is_empty()),
+            scheduling: Scheduling::read(process)?,
         })
     }
 }
@@ -91,8 +101,26 @@ fn env(process: &Process) -> Result<Vec<CString>, SpecError> {
     process.env().iter().flatten().map(variable).collect()
 }
 
-fn id(field: &'static str, id: u32) -> Result<u32, SpecError> {
-    if id <= LAST_ID { Ok(id) } else { Err(SpecError::invalid(field, id, "must be at most 65535")) }
+fn cwd(process: &Process) -> Result<PathBuf, SpecError> {
+    if !process.cwd().is_absolute() {
+        return Err(SpecError::Conflict("Cwd must be an absolute path".to_owned()));
+    }
+    inside("process.cwd", process.cwd())
+}
+
+fn terminal(process: &Process) -> Option<Option<(u16, u16)>> {
+    let short = |number: u64| u16::try_from(number).unwrap_or(u16::MAX);
+    let size = process.console_size().map(|size| (short(size.height()), short(size.width())));
+    process.terminal().unwrap_or(false).then_some(size)
+}
+
+fn oom_score_adj(process: &Process) -> Result<Option<i32>, SpecError> {
+    match process.oom_score_adj() {
+        Some(value) if !(-1000..=1000).contains(&value) => {
+            Err(SpecError::invalid("process.oomScoreAdj", value, "must be from -1000 to 1000"))
+        }
+        value => Ok(value),
+    }
 }
 
 fn umask(umask: u32) -> Result<u32, SpecError> {

@@ -100,3 +100,24 @@ pub fn clear_ambient() -> Result<()> {
     let result = unsafe { libc::prctl(libc::PR_CAP_AMBIENT, clear, 0, 0, 0) };
     Errno::result(result).map(drop)
 }
+
+/// Adds a capability to the ambient set; it must be permitted and inheritable.
+///
+/// # Errors
+/// What `prctl` gives.
+pub fn raise_ambient(capability: u8) -> Result<()> {
+    let raise = libc::PR_CAP_AMBIENT_RAISE as libc::c_ulong;
+    // SAFETY: PR_CAP_AMBIENT takes integers by value.
+    let result = unsafe { libc::prctl(libc::PR_CAP_AMBIENT, raise, libc::c_ulong::from(capability), 0, 0) };
+    Errno::result(result).map(drop)
+}
+
+/// Keeps the permitted set over the next change of user, or not.
+///
+/// # Errors
+/// What `prctl` gives.
+pub fn keep_over_change_of_user(keep: bool) -> Result<()> {
+    // SAFETY: PR_SET_KEEPCAPS takes an integer by value.
+    let result = unsafe { libc::prctl(libc::PR_SET_KEEPCAPS, libc::c_ulong::from(keep), 0, 0, 0) };
+    Errno::result(result).map(drop)
+}

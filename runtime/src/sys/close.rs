@@ -13,10 +13,21 @@ const CLOSE_RANGE_CLOEXEC: u32 = 1 << 2;
 /// # Errors
 /// What `close_range` gives.
 pub fn close_all_but(keep: &[BorrowedFd<'_>]) -> Result<()> {
+    close_from(3, keep)
+}
+
+/// As [`close_all_but`], from `first` on.
+///
+/// # Errors
+/// What `close_range` gives.
+pub fn close_from(first: u32, keep: &[BorrowedFd<'_>]) -> Result<()> {
     let mut kept: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd().cast_unsigned()).collect();
     kept.sort_unstable();
-    let mut first = 3;
-    for fd in kept.into_iter().filter(|fd| *fd >= 3) {
+    let mut first = first;
+    for fd in kept.into_iter() {
+        if fd < first {
+            continue;
+        }
         if fd > first {
             close_range(first, fd - 1, 0)?;
         }
@@ -30,7 +41,15 @@ pub fn close_all_but(keep: &[BorrowedFd<'_>]) -> Result<()> {
 /// # Errors
 /// What `close_range` gives.
 pub fn close_all_on_exec() -> Result<()> {
-    close_range(3, u32::MAX, CLOSE_RANGE_CLOEXEC)
+    close_on_exec_from(3)
+}
+
+/// As [`close_all_on_exec`], from `first` on.
+///
+/// # Errors
+/// What `close_range` gives.
+pub fn close_on_exec_from(first: u32) -> Result<()> {
+    close_range(first, u32::MAX, CLOSE_RANGE_CLOEXEC)
 }
 
 fn close_range(first: u32, last: u32, flags: u32) -> Result<()> {

@@ -31,3 +31,27 @@ pub fn send_signal(process: BorrowedFd<'_>, signal: Signal) -> Result<()> {
     };
     Errno::result(result).map(drop)
 }
+
+/// A copy of another process's descriptor. Needs the rights of a debugger over it (pidfd_getfd(2)).
+///
+/// # Errors
+/// What `pidfd_getfd` gives.
+pub fn take_descriptor(process: BorrowedFd<'_>, number: RawFd) -> Result<OwnedFd> {
+    // SAFETY: the call takes integers by value.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0) };
+    let fd = RawFd::try_from(Errno::result(fd)?).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel just returned this descriptor as a new one, so nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Sends a signal by its number, real-time signals included.
+///
+/// # Errors
+/// As [`send_signal`].
+pub fn send_number(process: BorrowedFd<'_>, signal: libc::c_int) -> Result<()> {
+    let information = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: a null siginfo asks the kernel to fill in that of kill(2); no memory is read.
+    let result =
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, information, 0) };
+    Errno::result(result).map(drop)
+}

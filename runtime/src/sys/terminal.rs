@@ -49,3 +49,14 @@ pub fn make_controlling(pts: BorrowedFd<'_>) -> Result<()> {
     let result = unsafe { libc::ioctl(pts.as_raw_fd(), libc::TIOCSCTTY, 0) };
     Errno::result(result).map(drop)
 }
+
+/// The number of the pts of this ptmx.
+///
+/// # Errors
+/// What the ioctl gives.
+pub fn number(ptmx: BorrowedFd<'_>) -> Result<u32> {
+    let mut number: libc::c_uint = 0;
+    // SAFETY: TIOCGPTN writes one integer, which is live.
+    let result = unsafe { libc::ioctl(ptmx.as_raw_fd(), libc::TIOCGPTN, &raw mut number) };
+    Errno::result(result).map(|_| number)
+}

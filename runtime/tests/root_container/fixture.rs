@@ -22,9 +22,10 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use oci_spec::runtime::Spec;
 use sandlot_runtime::cgroup::{Instance, LeafName, Removal, Role, Tree};
-use sandlot_runtime::container::{self, JoinPlan, Joined, Resources, machine, userns};
-use sandlot_runtime::init::Identity;
+use sandlot_runtime::container::{self, JoinPlan, Joined, machine, userns};
+use sandlot_runtime::init::{Identity, Program, Resources};
 use sandlot_runtime::process::seccomp::{Filter, docker_default};
+use sandlot_runtime::rootfs::cgroup_tree::View;
 use sandlot_runtime::rootfs::layers::{self, Layers};
 use sandlot_runtime::spec::Plan;
 use sandlot_runtime::supervisor::name::{DiffId, Hostname, InstanceIndex, SessionNumber};
@@ -156,7 +157,7 @@ impl Machine {
             .create_instance(session, InstanceIndex::try_from(0).unwrap(), &machine.limits, None)
             .unwrap();
         let userns = userns::create(SESSION_BASE, IDS).map_err(|error| error.to_string())?;
-        let plan = Plan::try_from(spec).unwrap();
+        let plan = Plan::contained(spec).unwrap();
         let reaper = reaper();
         filter();
         let begin = Instant::now();
@@ -175,12 +176,14 @@ impl Machine {
             let instance = tree.open_instance(session, InstanceIndex::try_from(0).unwrap()).unwrap().unwrap();
             let leaf = instance.leaf(LeafName::Machine).unwrap();
             let resources = Resources {
-                userns: userns.as_fd(),
-                rootfs: rootfs.as_fd(),
-                leaf: Some(&leaf),
-                reaper,
+                userns: Some(userns.as_fd()),
+                rootfs: Some(rootfs.as_fd()),
+                group: Some(&leaf),
+                program: Program::Held(reaper),
                 filter: Some(filter()),
                 identity: Some(Identity { hostname: &machine.hostname, login: machine.login }),
+                cgroup_view: &View::of_machine(),
+                ..Resources::bare()
             };
             let started = container::start(&plan, &resources)?;
             report(started.pid, &[started.pidfd.as_fd()]);

@@ -12,9 +12,10 @@ use nix::sys::signal::Signal;
 use super::warm::Ahead;
 use super::{refused, refused_step};
 use crate::cgroup::{Instance, LeafName};
-use crate::container::{self, Resources, Started, machine, userns, worker};
+use crate::container::{self, Started, machine, userns, worker};
 use crate::disk::{self, Attached, Ready};
-use crate::init::Identity;
+use crate::init::{Identity, Program, Resources};
+use crate::rootfs::cgroup_tree::View;
 use crate::rootfs::layers::{self, Layers};
 use crate::spec::Plan;
 use crate::supervisor::ground::Ground;
@@ -199,12 +200,14 @@ fn start_in(
     let leaf = group.leaf(LeafName::Machine).map_err(|error| refused(operation, &error))?;
     let plan = plan_for(machine, operation)?;
     let resources = Resources {
-        userns,
-        rootfs: rootfs.as_fd(),
-        leaf: Some(&leaf),
-        reaper: ground.reaper.as_fd(),
+        userns: Some(userns),
+        rootfs: Some(rootfs.as_fd()),
+        group: Some(&leaf),
+        program: Program::Held(ground.reaper.as_fd()),
         filter: ground.filter(machine),
         identity: Some(Identity { hostname: &machine.hostname, login: machine.login }),
+        cgroup_view: &View::of_machine(),
+        ..Resources::bare()
     };
     container::start(&plan, &resources).map_err(step)
 }
@@ -212,7 +215,7 @@ fn start_in(
 /// The validated plan of a machine.
 pub(super) fn plan_for(machine: &Machine, operation: &str) -> Result<Plan, Refusal> {
     let spec = machine::spec_for(machine).map_err(|error| refused(operation, &error))?;
-    Plan::try_from(&spec).map_err(|error| refused(operation, &error))
+    Plan::contained(&spec).map_err(|error| refused(operation, &error))
 }
 
 /// A full node says so; anything else is its own affair.
