@@ -31,3 +31,17 @@ pub fn send_signal(process: BorrowedFd<'_>, signal: Signal) -> Result<()> {
     };
     Errno::result(result).map(drop)
 }
+
+/// A copy of another process's descriptor: of the same open file, closed on exec. Needs what tracing that process
+/// would.
+///
+/// # Errors
+/// What `pidfd_getfd` gives: `EBADF` when the process has no descriptor of that number, `EPERM` when it is out of
+/// reach.
+pub fn copy_descriptor(process: BorrowedFd<'_>, number: RawFd) -> Result<OwnedFd> {
+    // SAFETY: the call touches no memory.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0) };
+    let fd = RawFd::try_from(Errno::result(fd)?).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel just returned this descriptor as a new one, so nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
