@@ -52,7 +52,7 @@ fn names_newer_than_libseccomp_count() {
     }
     let refusing = json!({"names": ["mseal"], "action": "SCMP_ACT_ERRNO", "errnoRet": 55});
     assert_eq!(run(&filter("SCMP_ACT_ERRNO", &[allow(&["mseal"])]), &sealing), Ended::With(EINVAL));
-    assert_eq!(run(&filter("SCMP_ACT_ERRNO", &[refusing.clone()]), &sealing), Ended::With(55));
+    assert_eq!(run(&filter("SCMP_ACT_ERRNO", std::slice::from_ref(&refusing)), &sealing), Ended::With(55));
     assert_eq!(run(&filter("SCMP_ACT_ALLOW", &[refusing]), &sealing), Ended::With(55));
     // Its neighbours are still nothing.
     assert_eq!(ends("SCMP_ACT_ERRNO", &[allow(&["mseal"])], STATMOUNT), Ended::With(ENOSYS));
