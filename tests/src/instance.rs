@@ -194,7 +194,7 @@ fn default_filter() -> Result<&'static Filter> {
     if let Some(filter) = FILTER.get() {
         return Ok(filter);
     }
-    let filter = Filter::compile(&seccomp::docker_default(false)?)?;
+    let filter = Filter::compile(&seccomp::docker_default(false)?)?.with_speculation();
     Ok(FILTER.get_or_init(|| filter))
 }
 

@@ -1,60 +1,107 @@
-//! System call filters: compiled once from a profile, loaded by every process of the container.
+//! System call filters: compiled once from an OCI profile, loaded by every process of the container.
 //!
 //! libseccomp takes tens of milliseconds for Docker's profile, so the supervisor compiles at its start and hands the
-//! result to the workers that it forks.
+//! result to the workers that it forks; a command line that starts one container takes it from a [`cache`].
 
+mod architecture;
+mod bytes;
+pub mod cache;
 mod calls;
+mod check;
+mod flags;
+pub mod listener;
 mod newer;
 mod profile;
 mod serve;
+mod stub;
 mod translate;
 
-use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
 
-use libseccomp::ScmpFilterContext;
 use libseccomp::error::SeccompError;
 use nix::errno::Errno;
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use oci_spec::runtime::LinuxSeccomp;
 
 use crate::failure::{Failure, during};
-use crate::sys::seccomp::{self, Instruction};
+use crate::sys::seccomp::{self, FLAG_SPEC_ALLOW, Instruction};
 
 pub use profile::docker_default;
 pub use serve::serve;
+
+/// BPF_MAXINSNS of the kernel.
+const MAX_INSTRUCTIONS: usize = 4096;
 
 /// Why a profile did not compile.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
     /// The profile says something that a filter cannot.
-    #[error("compile a system call filter: {0} is not supported")]
-    Unsupported(String),
+    #[error("compile `linux.seccomp.{field}`: {value} is not supported")]
+    Unsupported {
+        /// Which field, below `linux.seccomp`.
+        field: &'static str,
+        /// What stands there.
+        value: String,
+    },
+    /// A listener cannot be told of the call by which it becomes known.
+    #[error("SCMP_ACT_NOTIFY cannot be used for the write syscall")]
+    NotifyOfWrite,
+    /// The same, for all calls.
+    #[error("SCMP_ACT_NOTIFY cannot be used as default action")]
+    NotifyAsDefault,
+    /// libseccomp refused a rule.
+    #[error("error adding seccomp filter rule for syscall {call}: {source}")]
+    Rule {
+        /// The call's name.
+        call: String,
+        /// What libseccomp said.
+        source: SeccompError,
+    },
     /// libseccomp refused.
-    #[error("compile a system call filter")]
+    #[error("compile a system call filter: {0}")]
     Refused(#[from] SeccompError),
-    /// The compiled form did not get through the kernel.
-    #[error("export a system call filter")]
+    /// The compiled form did not get out of libseccomp.
+    #[error("export a system call filter: {0}")]
     Export(#[from] io::Error),
+    /// The kernel takes no filter of this length.
+    #[error("compile a system call filter: {0} instructions, more than {MAX_INSTRUCTIONS}")]
+    TooLong(usize),
 }
 
-/// A compiled filter.
+/// A compiled filter: plain bytes, for any process that is forked from the one that compiled it.
 #[derive(Debug, Clone)]
 pub struct Filter {
     profile: LinuxSeccomp,
+    flags: u32,
     instructions: Vec<Instruction>,
 }
 
 impl Filter {
-    /// Compiles a profile.
+    /// Compiles a profile. Names that libseccomp does not know are left out; architectures have to be known.
     ///
     /// # Errors
     /// When the profile cannot be a filter, or libseccomp refuses.
     pub fn compile(profile: &LinuxSeccomp) -> Result<Self, CompileError> {
-        let context = translate::context(profile)?;
-        let mut instructions = newer::prefix(profile);
-        instructions.extend(export(&context)?);
-        Ok(Self { profile: profile.clone(), instructions })
+        Self::of(profile, instructions)
+    }
+
+    /// The filter of a checked profile with instructions from somewhere.
+    fn of(
+        profile: &LinuxSeccomp,
+        instructions: impl FnOnce(&LinuxSeccomp) -> Result<Vec<Instruction>, CompileError>,
+    ) -> Result<Self, CompileError> {
+        check::check(profile)?;
+        let flags = flags::of(profile)?;
+        Ok(Self { profile: profile.clone(), flags, instructions: instructions(profile)? })
+    }
+
+    /// The same filter, loaded without the brakes on speculation that older kernels add to filters. For sessions, whose
+    /// neighbours are kept apart by other means; an OCI document asks for it by a flag.
+    #[must_use]
+    pub fn with_speculation(mut self) -> Self {
+        self.flags |= FLAG_SPEC_ALLOW;
+        self
     }
 
     /// Whether it was compiled from this profile.
@@ -66,36 +113,50 @@ impl Filter {
     pub fn length(&self) -> usize {
         self.instructions.len()
     }
-}
 
-fn export(context: &ScmpFilterContext) -> Result<Vec<Instruction>, CompileError> {
-    let memory = memfd_create(c"seccomp", MFdFlags::MFD_CLOEXEC).map_err(io::Error::from)?;
-    context.export_bpf(&memory)?;
-    let mut file = File::from(memory);
-    file.rewind()?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    Ok(bytes.chunks_exact(8).filter_map(|chunk| chunk.try_into().ok().map(decode)).collect())
-}
+    /// Whether a rule leaves calls to a listener; [`Filter::load`] then returns one.
+    pub fn notifies(&self) -> bool {
+        flags::notifies(&self.profile)
+    }
 
-fn decode([c0, c1, skip_if_true, skip_if_false, k0, k1, k2, k3]: [u8; 8]) -> Instruction {
-    Instruction {
-        code: u16::from_ne_bytes([c0, c1]),
-        skip_if_true,
-        skip_if_false,
-        operand: u32::from_ne_bytes([k0, k1, k2, k3]),
+    /// Where the listener is to be sent.
+    pub fn listener_path(&self) -> Option<&Path> {
+        self.profile.listener_path().as_deref()
+    }
+
+    /// What is to be said beside it.
+    pub fn listener_metadata(&self) -> Option<&str> {
+        self.profile.listener_metadata().as_deref()
+    }
+
+    /// Puts it over the calling thread and all that it starts, for ever. Needs CAP_SYS_ADMIN in the own user namespace,
+    /// or no_new_privs. The listener comes back where a rule asks for one: closed on exec, and without its holder every
+    /// call that it would be asked about fails with ENOSYS. Allocates nothing.
+    ///
+    /// # Errors
+    /// What `seccomp` gives.
+    pub fn load(&self) -> nix::Result<Option<OwnedFd>> {
+        seccomp::load(&self.instructions, self.flags)
     }
 }
 
+fn instructions(profile: &LinuxSeccomp) -> Result<Vec<Instruction>, CompileError> {
+    let mut instructions = stub::prefix(profile);
+    instructions.extend(bytes::export(&translate::context(profile)?)?);
+    if instructions.len() > MAX_INSTRUCTIONS {
+        return Err(CompileError::TooLong(instructions.len()));
+    }
+    Ok(instructions)
+}
+
 /// Loads the filter that a plan asks for: `ready` where it was compiled from the plan's profile, else one compiled now.
-/// A plan without a profile loads none. Needs CAP_SYS_ADMIN in the own user namespace, or no_new_privs.
+/// A plan without a profile loads none. Returns and needs what [`Filter::load`] does.
 ///
 /// # Errors
 /// With what failed; a filter that is asked for and cannot be loaded is always an error.
-pub fn load(wanted: Option<&LinuxSeccomp>, ready: Option<&Filter>) -> Result<(), Failure> {
-    let Some(profile) = wanted else { return Ok(()) };
-    let load =
-        |filter: &Filter| seccomp::load(&filter.instructions).map_err(during("load the system call filter"));
+pub fn load(wanted: Option<&LinuxSeccomp>, ready: Option<&Filter>) -> Result<Option<OwnedFd>, Failure> {
+    let Some(profile) = wanted else { return Ok(None) };
+    let load = |filter: &Filter| filter.load().map_err(during("load the system call filter"));
     match ready.filter(|filter| filter.is_of(profile)) {
         Some(filter) => load(filter),
         None => {
@@ -106,16 +167,4 @@ pub fn load(wanted: Option<&LinuxSeccomp>, ready: Option<&Filter>) -> Result<(),
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn docker_default_compiles_small_enough_for_the_kernel() {
-        for user_namespaces in [false, true] {
-            let filter = Filter::compile(&docker_default(user_namespaces).unwrap()).unwrap();
-            assert!((200..4096).contains(&filter.length()), "{} instructions", filter.length());
-            assert!(filter.is_of(&docker_default(user_namespaces).unwrap()));
-            assert!(!filter.is_of(&docker_default(!user_namespaces).unwrap()));
-        }
-    }
-}
+mod tests;

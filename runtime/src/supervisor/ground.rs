@@ -112,7 +112,7 @@ impl Ground {
 }
 
 fn compile(user_namespaces: bool) -> Result<Filter, GroundError> {
-    Ok(Filter::compile(&seccomp::docker_default(user_namespaces)?)?)
+    Ok(Filter::compile(&seccomp::docker_default(user_namespaces)?)?.with_speculation())
 }
 
 fn io(operation: &'static str, path: PathBuf) -> impl FnOnce(std::io::Error) -> GroundError {

@@ -32,11 +32,11 @@ pub fn send_signal(process: BorrowedFd<'_>, signal: Signal) -> Result<()> {
     Errno::result(result).map(drop)
 }
 
-/// A copy of another process's descriptor. Needs the rights of a debugger over it (pidfd_getfd(2)).
+/// A copy of another process's descriptor. Needs the rights of a debugger over it (pidfd_getfd(2)): `EBADF` when there is none of that number.
 ///
 /// # Errors
 /// What `pidfd_getfd` gives.
-pub fn take_descriptor(process: BorrowedFd<'_>, number: RawFd) -> Result<OwnedFd> {
+pub fn copy_descriptor(process: BorrowedFd<'_>, number: RawFd) -> Result<OwnedFd> {
     // SAFETY: the call takes integers by value.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0) };
     let fd = RawFd::try_from(Errno::result(fd)?).map_err(|_| Errno::EBADF)?;

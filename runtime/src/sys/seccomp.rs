@@ -1,11 +1,23 @@
 //! Loading of system call filters.
 
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+
 use nix::Result;
 use nix::errno::Errno;
 
 const SECCOMP_SET_MODE_FILTER: libc::c_uint = 1;
+/// The filter holds for every thread of the process.
+pub const FLAG_TSYNC: u32 = 1;
+/// Every answer but that of plain permission is written to the kernel's log.
+pub const FLAG_LOG: u32 = 1 << 1;
 /// Leaves the processor's speculation as it is; without it older kernels make every program inside slow.
-const SECCOMP_FILTER_FLAG_SPEC_ALLOW: libc::c_ulong = 4;
+pub const FLAG_SPEC_ALLOW: u32 = 1 << 2;
+/// A descriptor comes back, by which somebody else answers for the filter.
+pub const FLAG_NEW_LISTENER: u32 = 1 << 3;
+/// A thread that cannot follow is an error instead of its number, which would look like a descriptor.
+pub const FLAG_TSYNC_ESRCH: u32 = 1 << 4;
+/// Once the listener has taken a call up, only a deadly signal ends the wait for its answer.
+pub const FLAG_WAIT_KILLABLE_RECV: u32 = 1 << 5;
 
 /// One instruction of a filter: `struct sock_filter` of the kernel.
 #[repr(C)]
@@ -28,11 +40,14 @@ struct Program {
     instructions: *const Instruction,
 }
 
-/// Puts a filter over this thread and all that it starts, for ever. Needs no_new_privs or CAP_SYS_ADMIN.
+/// Puts a filter over this thread and all that it starts, for ever. Needs no_new_privs or CAP_SYS_ADMIN. The listener
+/// comes back with [`FLAG_NEW_LISTENER`] and only then; it is closed on exec. Allocates nothing.
 ///
 /// # Errors
-/// What `seccomp` gives; `E2BIG` for more instructions than the kernel takes.
-pub fn load(instructions: &[Instruction]) -> Result<()> {
+/// What `seccomp` gives: `EINVAL` for a flag that this kernel does not know or take together with others, `EBUSY` when
+/// an older filter has a listener already; `E2BIG` for more instructions than the kernel takes; `ESRCH` when another
+/// thread could not follow.
+pub fn load(instructions: &[Instruction], flags: u32) -> Result<Option<OwnedFd>> {
     let length = u16::try_from(instructions.len()).map_err(|_| Errno::E2BIG)?;
     let program = Program { length, instructions: instructions.as_ptr() };
     // SAFETY: `program` has the kernel's layout, and points to `length` instructions that outlive the call.
@@ -40,9 +55,15 @@ pub fn load(instructions: &[Instruction]) -> Result<()> {
         libc::syscall(
             libc::SYS_seccomp,
             SECCOMP_SET_MODE_FILTER,
-            SECCOMP_FILTER_FLAG_SPEC_ALLOW,
+            libc::c_ulong::from(flags),
             &raw const program,
         )
     };
-    Errno::result(result).map(drop)
+    let result = Errno::result(result)?;
+    if flags & FLAG_NEW_LISTENER != 0 {
+        let fd = RawFd::try_from(result).map_err(|_| Errno::EBADF)?;
+        // SAFETY: with this flag the kernel returns a new descriptor, which nobody else owns.
+        return Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) }));
+    }
+    if result == 0 { Ok(None) } else { Err(Errno::ESRCH) }
 }

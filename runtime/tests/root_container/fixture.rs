@@ -354,7 +354,7 @@ fn reaper() -> BorrowedFd<'static> {
 /// Docker's default filter, compiled once.
 pub(crate) fn filter() -> &'static Filter {
     static FILTER: OnceLock<Filter> = OnceLock::new();
-    FILTER.get_or_init(|| Filter::compile(&docker_default(false).unwrap()).unwrap())
+    FILTER.get_or_init(|| Filter::compile(&docker_default(false).unwrap()).unwrap().with_speculation())
 }
 
 /// `sandlot-oci`, beside the folder of this test's own program.
