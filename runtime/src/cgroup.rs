@@ -11,6 +11,7 @@
 //! On v1 and hybrid hosts the same folders stand in every hierarchy that is used. Processes sit in leaves only, and
 //! everything here may be repeated. Mechanism for the supervisor and its workers; it knows no requests.
 
+pub mod container;
 mod device_program;
 mod devices;
 mod error;

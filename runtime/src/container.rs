@@ -4,6 +4,7 @@
 //! that has called [`worker::isolate`] first.
 
 pub mod create;
+mod enter;
 pub mod exec;
 mod launch;
 pub mod machine;
@@ -14,5 +15,6 @@ pub mod userns;
 pub mod worker;
 
 pub use create::{Started, attended, start};
+pub use enter::enter;
 pub use exec::{JoinPlan, Joined, join};
 pub use launch::Attendant;

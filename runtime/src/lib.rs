@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod cgroup;
+pub mod cli;
 pub mod container;
 pub mod disk;
 pub mod doctor;
@@ -8,6 +9,7 @@ pub mod failure;
 pub mod image;
 pub mod init;
 pub mod net;
+pub mod oci;
 pub mod process;
 pub mod reaper;
 pub mod ring;

@@ -31,7 +31,7 @@ impl Unfinished {
     /// A copy of one of its descriptors.
     pub(super) fn take_descriptor(&self, number: i32) -> Result<OwnedFd, nix::errno::Errno> {
         let process = self.0.as_ref().ok_or(nix::errno::Errno::ESRCH)?;
-        pidfd::take_descriptor(process.as_fd(), number)
+        pidfd::copy_descriptor(process.as_fd(), number)
     }
 
     /// Waits until it ends by itself.

@@ -29,11 +29,19 @@ pub fn create(first_host_id: u32, count: u32) -> Result<OwnedFd, StepError> {
 /// With what the kernel refused.
 pub fn create_idmap(from: u32, to: u32, count: u32) -> Result<OwnedFd, StepError> {
     let line = format!("{from} {to} {count}\n");
-    create_with_map(&line).map_err(|failure| StepError::new("make a user namespace", failure))
+    create_with(&line, &line)
+}
+
+/// A user namespace with these maps of users and groups, as the kernel takes them. Called as [`create`].
+///
+/// # Errors
+/// With what the kernel refused.
+pub fn create_with(uid_map: &str, gid_map: &str) -> Result<OwnedFd, StepError> {
+    create_with_maps([uid_map, gid_map]).map_err(|failure| StepError::new("make a user namespace", failure))
 }
 
 /// The namespace needs a process only until a descriptor holds it.
-fn create_with_map(line: &str) -> Result<OwnedFd, Failure> {
+fn create_with_maps(maps: [&str; 2]) -> Result<OwnedFd, Failure> {
     let (parent, child) = pair().map_err(during("make a socket pair"))?;
     match clone(CloneFlags::CLONE_NEWUSER, None).map_err(during("clone into a user namespace"))? {
         Cloned::Child => {
@@ -43,7 +51,7 @@ fn create_with_map(line: &str) -> Result<OwnedFd, Failure> {
         Cloned::Parent(pid, pidfd) => {
             drop(child);
             let holder = Unfinished::new(pidfd);
-            let namespace = map(pid, line)?;
+            let namespace = map(pid, maps)?;
             parent.go().map_err(during("end the holder of the namespace"))?;
             holder.wait();
             Ok(namespace)
@@ -56,12 +64,12 @@ fn wait_and_exit(sync: &ChildEnd) -> ! {
     exit_now(i32::from(sync.wait_for_go().is_err()))
 }
 
-fn map(pid: Pid, line: &str) -> Result<OwnedFd, Failure> {
-    for file in ["uid_map", "gid_map"] {
+fn map(pid: Pid, maps: [&str; 2]) -> Result<OwnedFd, Failure> {
+    for (file, lines) in ["uid_map", "gid_map"].into_iter().zip(maps) {
         let path = format!("/proc/{pid}/{file}");
         let written =
-            File::options().write(true).open(&path).and_then(|mut map| map.write_all(line.as_bytes()));
-        written.map_err(|error| during(format!("write `{}` to `{path}`", line.trim()))(errno(&error)))?;
+            File::options().write(true).open(&path).and_then(|mut map| map.write_all(lines.as_bytes()));
+        written.map_err(|error| during(format!("write `{}` to `{path}`", lines.trim()))(errno(&error)))?;
     }
     let path = format!("/proc/{pid}/ns/user");
     File::open(&path).map(OwnedFd::from).map_err(|error| during(format!("open `{path}`"))(errno(&error)))

@@ -1,7 +1,9 @@
 //! Steps that load the system call filter.
 
+use std::os::fd::AsFd;
+
 use super::stage::Stage;
-use crate::failure::Failure;
+use crate::failure::{Failure, during};
 use crate::process::seccomp;
 
 pub(super) fn load_with_privilege(stage: &mut Stage<'_>) -> Result<(), Failure> {
@@ -14,5 +16,11 @@ pub(super) fn load_without_privilege(stage: &mut Stage<'_>) -> Result<(), Failur
 }
 
 fn load(stage: &Stage<'_>) -> Result<(), Failure> {
-    seccomp::load(stage.plan.seccomp(), stage.resources.filter)
+    match seccomp::load(stage.plan.seccomp(), stage.resources.filter)? {
+        None => Ok(()),
+        Some(listener) => stage
+            .sync()?
+            .hand_listener_over(listener.as_fd())
+            .map_err(during("hand the filter's notifications over")),
+    }
 }

@@ -1,6 +1,6 @@
 //! The plan: the one input from which a container is made.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::sched::CloneFlags;
 use oci_spec::runtime::{Linux, LinuxPersonalityDomain, LinuxResources, LinuxSeccomp, Spec};
@@ -78,6 +78,28 @@ impl Plan {
     /// The hooks.
     pub fn hooks(&self) -> &HookPlans {
         &self.hooks
+    }
+
+    /// The mounts.
+    pub fn mounts(&self) -> &[MountPlan] {
+        &self.mounts
+    }
+
+    /// Where its cgroup is to be.
+    pub fn cgroups_path(&self) -> Option<&Path> {
+        self.cgroups_path.as_deref()
+    }
+
+    /// The limits of its cgroup.
+    pub fn resources(&self) -> Option<&LinuxResources> {
+        self.resources.as_ref()
+    }
+
+    /// Adds variables to the environment of the program.
+    pub fn add_variables(&mut self, variables: &[String]) {
+        self.process
+            .env
+            .extend(variables.iter().filter_map(|text| std::ffi::CString::new(text.as_str()).ok()));
     }
 
     /// The same container with another process: what `exec` starts in it.

@@ -60,3 +60,14 @@ pub fn number(ptmx: BorrowedFd<'_>) -> Result<u32> {
     let result = unsafe { libc::ioctl(ptmx.as_raw_fd(), libc::TIOCGPTN, &raw mut number) };
     Errno::result(result).map(|_| number)
 }
+
+/// Rows and columns of a terminal.
+///
+/// # Errors
+/// What the ioctl gives; `ENOTTY` when it is none.
+pub fn size(terminal: BorrowedFd<'_>) -> Result<(u16, u16)> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCGWINSZ writes one `winsize`, which is live.
+    let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
+    Errno::result(result).map(|_| (size.ws_row, size.ws_col))
+}

@@ -1,0 +1,175 @@
+//! The cgroup of a container, as an operation of the command line uses it.
+
+use std::os::fd::BorrowedFd;
+
+use nix::sched::CloneFlags;
+use nix::unistd::{Pid, geteuid};
+use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
+use serde::{Deserialize, Serialize};
+
+use super::error::Error;
+use crate::cgroup::{
+    self,
+    container::{ContainerGroup, Place, default_device_rules},
+};
+use crate::init::Group;
+use crate::rootfs::cgroup_tree::View;
+use crate::spec::{MountKind, Plan};
+
+/// How cgroups are found.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CgroupOptions {
+    /// By systemd's transient units.
+    pub systemd: bool,
+    /// Whether a refused cgroup is no failure; unless told, an ordinary user's is not.
+    pub rootless: Option<bool>,
+}
+
+/// Groups below a container's, by controller; without one, in all hierarchies.
+pub type SubGroups = Vec<(Option<String>, String)>;
+
+/// Where a container's cgroup is, and how it was made.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Placed {
+    place: Place,
+    rootless: bool,
+}
+
+impl Placed {
+    /// Finds the place without making anything.
+    pub(super) fn locate(plan: &Plan, id: &str, options: &CgroupOptions) -> Result<Self, Error> {
+        let rootless = options.rootless.unwrap_or(!geteuid().is_root() && !options.systemd);
+        let place = Place::locate(plan.cgroups_path(), id, rootless)?;
+        Ok(Self { place, rootless })
+    }
+
+    /// Makes the group with its limits.
+    pub(super) fn create(&self, plan: &Plan) -> Result<FirstGroup, Error> {
+        let group = ContainerGroup::create(&self.place, self.rootless)?;
+        let made = FirstGroup { group };
+        let set = || {
+            if let Some(resources) = plan.resources() {
+                made.group.apply(resources, false)?;
+            }
+            made.group.apply_devices(&device_rules(plan))
+        };
+        match set() {
+            Ok(()) => Ok(made),
+            Err(error) => {
+                // The first failure is the one to tell.
+                let _partly = made.group.remove();
+                Err(error.into())
+            }
+        }
+    }
+
+    /// What a mount of type cgroup shows.
+    pub(super) fn view(&self, plan: &Plan) -> Result<View, Error> {
+        if !plan.mounts().iter().any(|mount| mount.kind == MountKind::Cgroup) {
+            return Ok(View::Hidden);
+        }
+        Ok(self.open()?.view(plan.namespaces().has(CloneFlags::CLONE_NEWCGROUP)))
+    }
+
+    /// The group for another process.
+    pub(super) fn join(&self, sub: &SubGroups, init: i32) -> Result<JoinedGroup, Error> {
+        let mut group = self.open()?;
+        for (controller, name) in sub {
+            group = group.sub_group(controller.as_deref(), name)?;
+        }
+        Ok(JoinedGroup { group, init: sub.is_empty().then_some(init) })
+    }
+
+    fn open(&self) -> Result<ContainerGroup, cgroup::Error> {
+        ContainerGroup::open(&self.place)
+    }
+
+    /// Whether it is frozen; one that is gone is not.
+    pub fn is_frozen(&self) -> bool {
+        self.open().and_then(|group| group.is_frozen()).unwrap_or(false)
+    }
+
+    /// Freezes or thaws it.
+    pub(super) fn set_frozen(&self, frozen: bool) -> Result<(), cgroup::Error> {
+        self.open()?.set_frozen(frozen)
+    }
+
+    /// Sends a signal to every process in it.
+    pub(super) fn signal(&self, signal: i32) -> Result<(), cgroup::Error> {
+        self.open()?.signal(signal)
+    }
+
+    /// Every process in it, by its id on the host.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn processes(&self) -> Result<Vec<i32>, Error> {
+        Ok(self.open()?.processes()?)
+    }
+
+    /// Other limits.
+    pub(super) fn update(&self, resources: &LinuxResources) -> Result<(), Error> {
+        Ok(self.open()?.apply(resources, true)?)
+    }
+
+    /// Kills what still lives in it, and removes it.
+    pub(super) fn remove(&self) -> Result<(), Error> {
+        let group = self.open()?;
+        if !group.processes().unwrap_or_default().is_empty() {
+            group.signal(libc::SIGKILL)?;
+        }
+        Ok(group.remove()?)
+    }
+
+    /// The group itself, for what only looks.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn group(&self) -> Result<ContainerGroup, Error> {
+        Ok(self.open()?)
+    }
+}
+
+/// Every container has the usual devices; what the spec says comes after and may take them away again.
+fn device_rules(plan: &Plan) -> Vec<LinuxDeviceCgroup> {
+    let given = plan.resources().and_then(|resources| resources.devices().clone()).unwrap_or_default();
+    given.into_iter().chain(default_device_rules()).collect()
+}
+
+/// The group of a new container.
+#[derive(Debug)]
+pub(super) struct FirstGroup {
+    group: ContainerGroup,
+}
+
+impl Group for FirstGroup {
+    fn clone_into_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.group.clone_into_fd()
+    }
+
+    fn admit(&self, pid: Pid) -> Result<(), cgroup::Error> {
+        if self.group.needs_move() { self.group.add(pid.as_raw()) } else { Ok(()) }
+    }
+}
+
+/// The group of a process that joins.
+#[derive(Debug)]
+pub(super) struct JoinedGroup {
+    group: ContainerGroup,
+    /// Whose group is taken where the container's own has groups below it and takes no process any more.
+    init: Option<i32>,
+}
+
+impl Group for JoinedGroup {
+    /// Not by the clone: which group it is may only show when the process is moved.
+    fn clone_into_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn admit(&self, pid: Pid) -> Result<(), cgroup::Error> {
+        match self.init {
+            Some(init) => self.group.add_exec(pid.as_raw(), init),
+            None => self.group.add(pid.as_raw()),
+        }
+    }
+}
