@@ -4,7 +4,7 @@ use nix::sched::{CloneFlags, unshare};
 
 use super::stage::Stage;
 use crate::failure::{Failure, during};
-use crate::rootfs::cgroup_tree;
+use crate::rootfs::cgroup_tree::{self, View};
 use crate::spec::{MountKind, MountPlan};
 
 /// Waits until the worker has moved this process. May be repeated.
@@ -28,9 +28,14 @@ pub(super) fn enter(stage: &mut Stage<'_>) -> Result<(), Failure> {
     unshare(CloneFlags::CLONE_NEWCGROUP).map_err(during("unshare the cgroup namespace"))
 }
 
-/// Whether this mount can wait until the worker has moved this process: nothing that comes later touches it.
+/// Whether this mount can wait until the worker has moved this process: nothing that comes later touches it, and the
+/// host's tree, which is out of sight then, is not needed for it.
 pub(super) fn can_wait(stage: &Stage<'_>, number: usize) -> bool {
     let plan = stage.plan;
+    let needs_host = stage.resources.cgroup_view != &View::Hidden;
+    if needs_host && !plan.namespaces().has(CloneFlags::CLONE_NEWCGROUP) {
+        return false;
+    }
     let Some(tree) = plan.mounts.get(number).filter(|mount| mount.kind == MountKind::Cgroup) else {
         return false;
     };
