@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod cgroup;
+pub mod cli;
 pub mod container;
 pub mod disk;
 pub mod doctor;
