@@ -3,7 +3,8 @@
 use super::arguments::{Flag, Parsed, switch, value};
 use super::context::Context;
 use super::{
-    Outcome, create, delete, events, exec, kill, list, pause, ps, run, start, state, unavailable, update,
+    Outcome, create, delete, documents, events, exec, kill, list, pause, ps, run, start, state, unavailable,
+    update,
 };
 
 /// One command.
@@ -155,6 +156,11 @@ pub(super) const COMMANDS: &[Command] = &[
         ..Command::new("exec", "execute a new process inside a container", exec::run)
     },
     Command {
+        arguments: "",
+        count: (0, 0),
+        ..Command::new("features", "show what this runtime can do", documents::show_features)
+    },
+    Command {
         flags: &[switch(&["all", "a"], "send it to every process of the container")],
         arguments: "<container-id> [signal]",
         count: (1, 2),
@@ -183,6 +189,12 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: RUN,
         failure: "runc run failed: ",
         ..Command::new("run", "create and run a container", run::run)
+    },
+    Command {
+        flags: &[BUNDLE, switch(&["rootless"], "for an ordinary user")],
+        arguments: "",
+        count: (0, 0),
+        ..Command::new("spec", "create a new specification file", documents::write_spec)
     },
     Command::new("start", "run the program of a created container", start::run),
     Command::new("state", "output the state of a container", state::run),

@@ -67,3 +67,13 @@ pub fn load(instructions: &[Instruction], flags: u32) -> Result<Option<OwnedFd>>
     }
     if result == 0 { Ok(None) } else { Err(Errno::ESRCH) }
 }
+
+/// Whether this kernel knows the flags, together.
+pub fn knows(flags: u32) -> bool {
+    let no_program = std::ptr::null::<Program>();
+    // SAFETY: the kernel looks at the flags first, and then fails to read a program at address zero.
+    let result = unsafe {
+        libc::syscall(libc::SYS_seccomp, SECCOMP_SET_MODE_FILTER, libc::c_ulong::from(flags), no_program)
+    };
+    Errno::result(result) == Err(Errno::EFAULT)
+}
