@@ -85,7 +85,6 @@ fn execute(program: &str, command: &Command, global: &Parsed, given: &Parsed) ->
         context.log.error(&error);
         return 1;
     }
-    context.log.debug(&format!("{} {:?}", command.name, given.rest));
     match (command.run)(&context, given) {
         Ok(status) => status,
         Err(error) => {

@@ -10,6 +10,7 @@ use crate::oci::{self, CreateOptions, Error};
 pub(super) fn run(context: &Context, given: &Parsed) -> Outcome {
     oci::protect_program()?;
     let options = options(context, given)?;
+    context.log.trace_start("init");
     let warnings = oci::create(&context.root, given.id(), &options)?;
     context.log.warn_all(&warnings);
     Ok(0)

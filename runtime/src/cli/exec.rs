@@ -19,6 +19,7 @@ pub(super) fn run(context: &Context, given: &Parsed) -> Outcome {
     };
     oci::check_exec(&record, &options)?;
     let process = process::wanted(&record, given)?;
+    context.log.trace_start("setns_init");
     let (status, warnings) = oci::exec(&context.root, &record, process, &options)?;
     context.log.warn_all(&warnings);
     Ok(status)

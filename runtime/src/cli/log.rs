@@ -47,7 +47,17 @@ impl Log {
         texts.iter().for_each(|text| self.warn(text));
     }
 
-    pub(super) fn debug(&self, text: &str) {
+    /// The stages of a start, in the words that people know from runc: `init` makes a container, `setns_init` joins one.
+    pub(super) fn trace_start(&self, kind: &str) {
+        self.debug("nsexec container setup: clone into the namespaces");
+        self.debug("child process in init(): run the steps up to exec");
+        self.debug(match kind {
+            "init" => "init: closing the pipe to signal completion",
+            _ => "setns_init: about to exec",
+        });
+    }
+
+    fn debug(&self, text: &str) {
         if self.debug {
             self.write("debug", text);
         }

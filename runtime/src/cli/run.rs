@@ -11,6 +11,7 @@ use crate::oci::{self, Error};
 pub(super) fn run(context: &Context, given: &Parsed) -> Outcome {
     oci::protect_program()?;
     let options = options(context, given)?;
+    context.log.trace_start("init");
     if !options.detach && !given.has("no-subreaper") {
         prctl::set_child_subreaper(true)
             .map_err(|errno| Error::said(format!("become a subreaper: {errno}")))?;

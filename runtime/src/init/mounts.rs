@@ -9,6 +9,7 @@ use super::stage::Stage;
 use crate::failure::{Failure, during};
 use crate::rootfs::{bind, devices, filesystem, path};
 use crate::spec::{MountKind, MountPlan};
+use crate::sys::mount::{MOUNT_ATTR_RDONLY, set_attributes};
 
 /// All mounts in their order, but for a cgroup tree that can wait for the move of this process.
 pub(super) fn mount_filesystems(stage: &mut Stage<'_>) -> Result<(), Failure> {
@@ -24,7 +25,7 @@ pub(super) fn mount_filesystems(stage: &mut Stage<'_>) -> Result<(), Failure> {
 fn mount_one(stage: &mut Stage<'_>, number: usize, mount: &MountPlan) -> Result<(), Failure> {
     match &mount.kind {
         MountKind::Cgroup => return cgroup::mount(stage, mount),
-        MountKind::Filesystem(kind) => filesystem::mount(stage.root()?, mount, kind)?,
+        MountKind::Filesystem(kind) => filesystem::mount(stage.root()?, &writable_dev(mount), kind)?,
         MountKind::Remount => bind::remount(stage.root()?, mount)?,
         MountKind::Bind { .. } => match stage.resources.sources.get(number).and_then(Option::as_ref) {
             Some(source) => bind::mount(stage.root()?, mount, source.as_fd())?,
@@ -32,6 +33,15 @@ fn mount_one(stage: &mut Stage<'_>, number: usize, mount: &MountPlan) -> Result<
         },
     }
     bind::finish(stage.root()?, mount)
+}
+
+/// A read-only `/dev` turns so only after it is filled.
+fn writable_dev(mount: &MountPlan) -> MountPlan {
+    let mut mount = mount.clone();
+    if mount.target.as_os_str() == "/dev" {
+        mount.attributes.set &= !MOUNT_ATTR_RDONLY;
+    }
+    mount
 }
 
 /// The nodes and links of `/dev`, unless the host's is bound there.
@@ -46,9 +56,7 @@ pub(super) fn make_devices(stage: &mut Stage<'_>) -> Result<(), Failure> {
     devices::link(stage.root()?)
 }
 
-/// A read-only `/dev` turns so only after the nodes are made.
 pub(super) fn make_dev_readonly(stage: &Stage<'_>) -> Result<(), Failure> {
-    use crate::sys::mount::{MOUNT_ATTR_RDONLY, set_attributes};
     let is_readonly = |mount: &&MountPlan| {
         mount.target.as_os_str() == "/dev" && mount.attributes.set & MOUNT_ATTR_RDONLY != 0
     };

@@ -15,21 +15,36 @@ use crate::failure::{Failure, during};
 use crate::process::environment;
 use crate::sys::close;
 
-/// As the program's user, since a folder may be open to nobody else; the kernel cannot name a folder outside the root,
-/// whatever way led there (CVE-2024-21626).
-pub(super) fn enter_cwd(stage: &mut Stage<'_>) -> Result<(), Failure> {
-    let cwd = &stage.plan.process().cwd;
-    chdir(cwd.as_path()).map_err(during(format!(
-        "chdir to cwd ({:?}) set in config.json failed",
-        cwd.display().to_string()
-    )))?;
-    let here =
-        getcwd().map_err(during("current working directory is outside of container mount namespace root"))?;
-    if here.is_absolute() {
-        Ok(())
-    } else {
-        Err(during("current working directory is outside of container mount namespace root")(Errno::EXDEV))
+/// As root inside: the program's user may have no access to where its working directory is. Where root has none either,
+/// as over a network, the user tries.
+pub(super) fn enter_cwd_as_root(stage: &mut Stage<'_>) -> Result<(), Failure> {
+    match chdir(stage.plan.process().cwd.as_path()) {
+        Ok(()) => {
+            stage.in_cwd = true;
+            check_cwd()
+        }
+        Err(Errno::EACCES | Errno::EPERM) => Ok(()),
+        Err(errno) => Err(cwd_failed(stage)(errno)),
     }
+}
+
+pub(super) fn enter_cwd(stage: &mut Stage<'_>) -> Result<(), Failure> {
+    if !stage.in_cwd {
+        chdir(stage.plan.process().cwd.as_path()).map_err(cwd_failed(stage))?;
+    }
+    check_cwd()
+}
+
+fn cwd_failed(stage: &Stage<'_>) -> impl FnOnce(Errno) -> Failure {
+    let cwd = stage.plan.process().cwd.display().to_string();
+    during(format!("chdir to cwd ({cwd:?}) set in config.json failed"))
+}
+
+/// The kernel cannot name a folder outside the root, whatever way led there (CVE-2024-21626).
+fn check_cwd() -> Result<(), Failure> {
+    let outside = "current working directory is outside of container mount namespace root";
+    let here = getcwd().map_err(during(outside))?;
+    if here.is_absolute() { Ok(()) } else { Err(during(outside)(Errno::EXDEV)) }
 }
 
 /// Finds the program before anybody is told that all is well.

@@ -118,8 +118,36 @@ pub(super) fn change_root(stage: &mut Stage<'_>) -> Result<(), Failure> {
 /// For a root on the initial ramfs, which cannot be pivoted: what else is mounted is hidden behind it.
 fn move_root() -> Result<(), Failure> {
     let none = None::<&str>;
+    hide_host_proc()?;
     mount(Some("."), "/", none, MsFlags::MS_MOVE, none).map_err(during("move the root"))?;
     chroot(".").map_err(during("change the root"))
+}
+
+/// As long as a whole `/proc` or `/sys` is mounted anywhere, root inside may mount another one, without what masks it.
+fn hide_host_proc() -> Result<(), Failure> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").map_err(|error| {
+        during("read `/proc/self/mountinfo`")(Errno::from_raw(error.raw_os_error().unwrap_or(0)))
+    })?;
+    let here = nix::unistd::getcwd().map_err(during("name the root"))?;
+    for (point, kind) in mounts.lines().filter_map(mount_point).collect::<Vec<_>>().iter().rev() {
+        if !matches!(*kind, "proc" | "sysfs") || point.starts_with(&here) {
+            continue;
+        }
+        let none = None::<&str>;
+        mount(none, point, none, MsFlags::MS_SLAVE | MsFlags::MS_REC, none)
+            .and_then(|()| umount2(point, MntFlags::MNT_DETACH))
+            // One that is locked in its place is covered.
+            .or_else(|_| mount(Some("tmpfs"), point, Some("tmpfs"), MsFlags::empty(), none))
+            .map_err(during(format!("hide `{}`", point.display())))?;
+    }
+    Ok(())
+}
+
+/// Mount point and type of a line (proc_pid_mountinfo(5)).
+fn mount_point(line: &str) -> Option<(std::path::PathBuf, &str)> {
+    let (before, after) = line.split_once(" - ")?;
+    let point = before.split(' ').nth(4)?.replace("\\040", " ");
+    Some((point.into(), after.split(' ').next()?))
 }
 
 fn share_root(stage: &Stage<'_>) -> Result<(), Failure> {

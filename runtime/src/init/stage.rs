@@ -24,6 +24,8 @@ pub struct Stage<'a> {
     pub(super) label: Option<(OwnedFd, String)>,
     /// Whether the worker has said that this process is in its cgroup.
     pub(super) in_cgroup: bool,
+    /// Whether the working directory was entered.
+    pub(super) in_cwd: bool,
     /// Path of the program, once it was looked up.
     pub(super) program: Option<std::ffi::CString>,
 }
@@ -39,6 +41,7 @@ impl<'a> Stage<'a> {
             terminal: None,
             label: None,
             in_cgroup: false,
+            in_cwd: false,
             program: None,
         }
     }

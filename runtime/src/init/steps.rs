@@ -37,6 +37,7 @@ pub const STEPS: &[Step] = &[
     Step { name: "reset signals", run: finish::reset_signals },
     // Without no_new_privs only CAP_SYS_ADMIN may load a filter, so before the capabilities are dropped.
     Step { name: "filter system calls", run: filter::load_with_privilege },
+    Step { name: "enter the working directory", run: program::enter_cwd_as_root },
     Step { name: "drop capabilities", run: credentials::drop_capabilities },
     Step { name: "enter the working directory", run: program::enter_cwd },
     Step { name: "exec", run: program::look_up },
@@ -61,6 +62,7 @@ pub const EXEC_STEPS: &[Step] = &[
     Step { name: "set the scheduler", run: finish::set_scheduler },
     Step { name: "reset signals", run: finish::reset_signals },
     Step { name: "filter system calls", run: filter::load_with_privilege },
+    Step { name: "enter the working directory", run: program::enter_cwd_as_root },
     Step { name: "drop capabilities", run: credentials::drop_capabilities },
     Step { name: "enter the working directory", run: program::enter_cwd },
     Step { name: "exec", run: program::look_up },

@@ -165,7 +165,8 @@ impl Relay<'_> {
     }
 
     fn push(&mut self) {
-        let Some(ptmx) = self.ptmx else { return };
+        // A terminal takes an empty write for a zero byte.
+        let Some(ptmx) = self.ptmx.filter(|_| !self.pending.is_empty()) else { return };
         match write(ptmx, &self.pending) {
             Ok(count) => drop(self.pending.drain(..count)),
             Err(Errno::EINTR | Errno::EAGAIN) => {}
@@ -213,7 +214,8 @@ fn show(mut bytes: &[u8]) -> bool {
             Err(Errno::EINTR) => {}
             Err(Errno::EAGAIN) => {
                 // Somebody has made our output non-blocking.
-                drop(poll(&mut [PollFd::new(stdout().as_fd(), PollFlags::POLLOUT)], PollTimeout::NONE));
+                let _woken =
+                    poll(&mut [PollFd::new(stdout().as_fd(), PollFlags::POLLOUT)], PollTimeout::NONE);
             }
             Err(_) => return false,
         }
