@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bundle::read;
 use super::cgroup::Placed;
+use super::document;
 use super::error::Error;
 use crate::init::HookState;
 
@@ -64,7 +65,7 @@ impl Record {
     pub fn spec(&self) -> Result<Spec, Error> {
         let file = self.folder.join("config.json");
         let text = read(&file).map_err(Error::file("open", &file))?;
-        Ok(serde_json::from_slice(&text)?)
+        Ok(document::spec(&text)?)
     }
 
     pub(super) fn fifo(&self) -> PathBuf {
