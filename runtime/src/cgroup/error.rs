@@ -20,6 +20,9 @@ pub enum Error {
         /// The file.
         object: String,
     },
+    /// Something else, in the words that engines know.
+    #[error("{0}")]
+    Said(String),
     /// The kernel refused.
     #[error("{operation} `{object}`: {source}")]
     Kernel {
@@ -39,6 +42,12 @@ impl Error {
         source: impl Into<io::Error>,
     ) -> Self {
         Self::Kernel { operation, object: object.into(), source: source.into() }
+    }
+
+    /// Whether the kernel refused for want of rights.
+    pub(super) fn is_refusal(&self) -> bool {
+        use nix::libc::{EACCES, EPERM, EROFS};
+        matches!(self.errno(), Some(EACCES | EPERM | EROFS))
     }
 
     /// The kernel's error number, where it was the kernel.

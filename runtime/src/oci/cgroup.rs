@@ -2,7 +2,6 @@
 
 use std::os::fd::BorrowedFd;
 
-use nix::sched::CloneFlags;
 use nix::unistd::{Pid, geteuid};
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
 use serde::{Deserialize, Serialize};
@@ -39,7 +38,7 @@ impl Placed {
     /// Finds the place without making anything.
     pub(super) fn locate(plan: &Plan, id: &str, options: &CgroupOptions) -> Result<Self, Error> {
         let rootless = options.rootless.unwrap_or(!geteuid().is_root() && !options.systemd);
-        let place = Place::locate(plan.cgroups_path(), id, rootless)?;
+        let place = Place::locate(plan.cgroups_path(), id)?;
         Ok(Self { place, rootless })
     }
 
@@ -49,7 +48,7 @@ impl Placed {
         let made = FirstGroup { group };
         let set = || {
             if let Some(resources) = plan.resources() {
-                made.group.apply(resources, false)?;
+                made.group.apply(resources)?;
             }
             made.group.apply_devices(&device_rules(plan))
         };
@@ -68,7 +67,7 @@ impl Placed {
         if !plan.mounts().iter().any(|mount| mount.kind == MountKind::Cgroup) {
             return Ok(View::Hidden);
         }
-        Ok(self.open()?.view(plan.namespaces().has(CloneFlags::CLONE_NEWCGROUP)))
+        Ok(self.open()?.view())
     }
 
     /// The group for another process.
@@ -109,7 +108,7 @@ impl Placed {
 
     /// Other limits.
     pub(super) fn update(&self, resources: &LinuxResources) -> Result<(), Error> {
-        Ok(self.open()?.apply(resources, true)?)
+        Ok(self.open()?.apply(resources)?)
     }
 
     /// Kills what still lives in it, and removes it.
@@ -140,6 +139,13 @@ fn device_rules(plan: &Plan) -> Vec<LinuxDeviceCgroup> {
 #[derive(Debug)]
 pub(super) struct FirstGroup {
     group: ContainerGroup,
+}
+
+impl FirstGroup {
+    /// What is odd but no failure.
+    pub(super) fn warnings(&self) -> &[String] {
+        self.group.warnings()
+    }
 }
 
 impl Group for FirstGroup {

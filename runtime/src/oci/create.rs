@@ -144,7 +144,7 @@ fn make_in(
     let rootfs = open(&record.rootfs, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
         .map_err(|errno| Error::file("open", &record.rootfs)(errno.into()))?;
     let view = record.placed.view(plan)?;
-    let (record, warnings) = (RefCell::new(record), RefCell::new(Vec::new()));
+    let (record, warnings) = (RefCell::new(record), RefCell::new(group.warnings().to_vec()));
     let hook_state = record.borrow().clone();
     let resources = Resources {
         rootfs: Some(rootfs.as_fd()),
