@@ -1,5 +1,6 @@
 //! The cgroup of a container, as an operation of the command line uses it.
 
+use std::cell::Cell;
 use std::os::fd::BorrowedFd;
 
 use nix::unistd::{Pid, geteuid};
@@ -45,21 +46,12 @@ impl Placed {
     /// Makes the group with its limits.
     pub(super) fn create(&self, plan: &Plan) -> Result<FirstGroup, Error> {
         let group = ContainerGroup::create(&self.place, self.rootless)?;
-        let made = FirstGroup { group };
-        let set = || {
-            if let Some(resources) = plan.resources() {
-                made.group.apply(resources)?;
-            }
-            made.group.apply_devices(&device_rules(plan))
-        };
-        match set() {
-            Ok(()) => Ok(made),
-            Err(error) => {
-                // The first failure is the one to tell.
-                let _partly = made.group.remove();
-                Err(error.into())
-            }
+        let made = FirstGroup { group, kept: Cell::new(false) };
+        if let Some(resources) = plan.resources() {
+            made.group.apply(resources)?;
         }
+        made.group.apply_devices(&device_rules(plan))?;
+        Ok(made)
     }
 
     /// What a mount of type cgroup shows.
@@ -111,13 +103,16 @@ impl Placed {
         Ok(self.open()?.apply(resources)?)
     }
 
-    /// Kills what still lives in it, and removes it.
-    pub(super) fn remove(&self) -> Result<(), Error> {
+    /// Removes it; what still lives in it is killed before, or, where `kills` is not given, is somebody else's and keeps it.
+    pub(super) fn remove(&self, kills: bool) -> Result<(), Error> {
         let group = self.open()?;
-        if !group.processes().unwrap_or_default().is_empty() {
+        if kills && !group.processes().unwrap_or_default().is_empty() {
             group.signal(libc::SIGKILL)?;
         }
-        Ok(group.remove()?)
+        match group.remove() {
+            Err(_) if !kills && !group.processes().unwrap_or_default().is_empty() => Ok(()),
+            result => Ok(result?),
+        }
     }
 
     /// The group itself, for what only looks.
@@ -135,13 +130,28 @@ fn device_rules(plan: &Plan) -> Vec<LinuxDeviceCgroup> {
     given.into_iter().chain(default_device_rules()).collect()
 }
 
-/// The group of a new container.
+/// The group of a new container; removed again, if nobody else is in it, unless it is kept.
 #[derive(Debug)]
 pub(super) struct FirstGroup {
     group: ContainerGroup,
+    kept: Cell<bool>,
+}
+
+impl Drop for FirstGroup {
+    fn drop(&mut self) {
+        if !self.kept.get() && self.group.warnings().is_empty() {
+            // What led here is the failure to tell.
+            let _partly = self.group.remove();
+        }
+    }
 }
 
 impl FirstGroup {
+    /// The container is there.
+    pub(super) fn keep(&self) {
+        self.kept.set(true);
+    }
+
     /// What is odd but no failure.
     pub(super) fn warnings(&self) -> &[String] {
         self.group.warnings()

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, open};
+use nix::sched::CloneFlags;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
@@ -114,14 +115,21 @@ fn make(root: &Root, id: &str, options: &CreateOptions, waits: bool) -> Result<M
         created: clock::now(),
         annotations: bundle.spec.annotations().clone().unwrap_or_default(),
         placed,
+        private_pids: bundle.plan.namespaces().is_new(CloneFlags::CLONE_NEWPID),
         folder,
     };
-    let made = make_in(root, bundle, record.clone(), options, preserved, waits)
-        .and_then(|made| pid_file.map_or(Ok(()), |file| write_pid(&file, made.record.pid)).map(|()| made));
-    made.inspect_err(|_| {
+    let folder = record.folder.clone();
+    let made = make_in(root, bundle, record, options, preserved, waits).inspect_err(|_| {
         // The first failure is the one to tell.
-        let _partly = delete::remove_all(&record);
-    })
+        let _partly = delete::remove_folder(&folder);
+    })?;
+    match pid_file.map_or(Ok(()), |file| write_pid(&file, made.record.pid)) {
+        Ok(()) => Ok(made),
+        Err(error) => {
+            let _partly = delete::end(&made.record).and_then(|()| delete::destroy(&made.record));
+            Err(error)
+        }
+    }
 }
 
 fn make_in(
@@ -164,6 +172,8 @@ fn make_in(
     let writer = if privileged { maps::Writer::Root } else { maps::Writer::User };
     let attendant = Creation { plan, record: &record, warnings: &warnings, maps: writer };
     let started = container::attended(plan, &resources, &attendant)?;
+    group.keep();
+    drop(group);
     let (record, warnings) = (record.into_inner(), warnings.into_inner());
     let foreground = foreground.started()?;
     Ok(Made { bundle, record, started, foreground, warnings })

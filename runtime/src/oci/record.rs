@@ -38,6 +38,8 @@ pub struct Record {
     pub annotations: HashMap<String, String>,
     /// Its cgroup.
     pub placed: Placed,
+    /// Whether all its processes end with the first: it has a pid namespace of its own.
+    pub private_pids: bool,
     /// Where this is stored.
     #[serde(skip)]
     pub folder: PathBuf,

@@ -9,12 +9,9 @@ use crate::cgroup::Error;
 /// Writes a value in one call, as the kernel wants it.
 pub(super) fn write(folder: &Path, file: &str, value: &str) -> Result<(), Error> {
     let path = folder.join(file);
-    let failed = |operation: &'static str| {
-        let object = format!("{value}` to `{}", path.display());
-        move |source| Error::Kernel { operation, object, source }
-    };
-    let mut file = fs::OpenOptions::new().write(true).open(&path).map_err(failed("write"))?;
-    file.write_all(value.as_bytes()).map_err(failed("write"))
+    let written =
+        fs::OpenOptions::new().write(true).open(&path).and_then(|mut file| file.write_all(value.as_bytes()));
+    written.map_err(|source| Error::Write { value: value.to_owned(), path, source })
 }
 
 /// Reads a file.
