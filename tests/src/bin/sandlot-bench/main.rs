@@ -1,11 +1,12 @@
 //! `sandlot-bench`: latencies and throughput of a real node as ratios against floors measured in the same run.
 //!
 //! The floors: a plain clone + exec of the same namespaces, and a bare PTY -> websocket pump that gathers 64 KiB.
-//! Needs root. Prints one line per figure; `SANDLOT_BENCH_SESSIONS` (default 300) is the size of the crowd.
+//! Needs root. `sandlot-bench oci` measures the command line of `sandlot-oci` only. Prints one line per figure; `SANDLOT_BENCH_SESSIONS` (default 300) is the size of the crowd.
 
 mod crowd;
 mod echo;
 mod floor;
+mod oci;
 mod pump;
 mod start;
 mod statistics;
@@ -21,6 +22,12 @@ const CONFIG: &str = "[limits]\nsessions_per_address = 2000\nsessions_per_node =
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "printing is what this program is for")]
 async fn main() -> Result<()> {
+    for line in tokio::task::spawn_blocking(oci::measure).await?? {
+        println!("{line}");
+    }
+    if std::env::args().nth(1).is_some_and(|part| part == "oci") {
+        return Ok(());
+    }
     let node = TestNode::with(Options { config: CONFIG.to_owned(), ..Options::default() })?;
     let api = Api::new(&node.url())?;
     let pump = pump::Pump::start().await?;
