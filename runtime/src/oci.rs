@@ -31,6 +31,7 @@ mod root;
 mod sources;
 mod start;
 mod status;
+mod systemd;
 mod update;
 
 pub use bundle::Bundle;

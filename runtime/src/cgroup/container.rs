@@ -56,6 +56,16 @@ impl ContainerGroup {
     /// # Errors
     /// When the kernel refuses, or a group that is there already is frozen.
     pub fn create(place: &Place, rootless: bool) -> Result<Self, Error> {
+        let mut group = Self::adopt(place, rootless)?;
+        group.check_unused()?;
+        Ok(group)
+    }
+
+    /// As [`ContainerGroup::create`], where the container's process is in some of the groups already.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn adopt(place: &Place, rootless: bool) -> Result<Self, Error> {
         let mut group = Self { parts: Vec::new(), unified: None, warnings: Vec::new() };
         for root in discover()? {
             let path = place.in_root(&root);
@@ -65,7 +75,6 @@ impl ContainerGroup {
                 Err(error) => return Err(error),
             }
         }
-        group.check_unused()?;
         if let Some(part) = group.parts.iter().find(|part| part.root.is_unified()) {
             group.unified = Some(Folder::open_root(&part.path.to_string_lossy())?);
         }
@@ -80,6 +89,21 @@ impl ContainerGroup {
         let part = |root: Root| Part { path: place.in_root(&root), root };
         let parts = discover()?.into_iter().map(part).filter(|part| exists(&part.path, "")).collect();
         Ok(Self { parts, unified: None, warnings: Vec::new() })
+    }
+
+    /// The groups of a place, made or not.
+    ///
+    /// # Errors
+    /// When the hierarchies cannot be found.
+    pub fn planned(place: &Place) -> Result<Self, Error> {
+        let part = |root: Root| Part { path: place.in_root(&root), root };
+        let parts = discover()?.into_iter().map(part).collect();
+        Ok(Self { parts, unified: None, warnings: Vec::new() })
+    }
+
+    /// Whether the host has version 2 and nothing else.
+    pub fn is_v2(&self) -> bool {
+        self.parts.iter().all(|part| part.root.is_unified())
     }
 
     fn check_unused(&mut self) -> Result<(), Error> {

@@ -15,6 +15,7 @@ use crate::cgroup::{
 use crate::init::Group;
 use crate::rootfs::cgroup_tree::View;
 use crate::spec::{MountKind, Plan};
+use crate::systemd::{self, Scope};
 
 /// How cgroups are found.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,25 +34,41 @@ pub type SubGroups = Vec<(Option<String>, String)>;
 pub struct Placed {
     place: Place,
     rootless: bool,
+    /// The unit, where systemd makes the group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scope: Option<Scope>,
 }
 
 impl Placed {
     /// Finds the place without making anything.
     pub(super) fn locate(plan: &Plan, id: &str, options: &CgroupOptions) -> Result<Self, Error> {
         let rootless = options.rootless.unwrap_or(!geteuid().is_root() && !options.systemd);
+        if options.systemd {
+            let scope = Scope::parse(plan.cgroups_path(), id, !geteuid().is_root()).map_err(refused)?;
+            let place = Place::absolute(&super::systemd::cgroup_path(&scope)?);
+            return Ok(Self { place, rootless, scope: Some(scope) });
+        }
         let place = Place::locate(plan.cgroups_path(), id)?;
-        Ok(Self { place, rootless })
+        Ok(Self { place, rootless, scope: None })
     }
 
     /// Makes the group with its limits.
     pub(super) fn create(&self, plan: &Plan) -> Result<FirstGroup, Error> {
         let group = ContainerGroup::create(&self.place, self.rootless)?;
         let made = FirstGroup { group, kept: Cell::new(false) };
-        if let Some(resources) = plan.resources() {
-            made.group.apply(resources)?;
-        }
-        made.group.apply_devices(&device_rules(plan))?;
+        made.limit(plan)?;
         Ok(made)
+    }
+
+    /// The group that systemd has made around a process.
+    pub(super) fn group_around(&self) -> Result<FirstGroup, Error> {
+        let group = ContainerGroup::adopt(&self.place, self.rootless)?;
+        Ok(FirstGroup { group, kept: Cell::new(false) })
+    }
+
+    /// The unit, where systemd makes the group once there is a process.
+    pub(super) fn scope(&self) -> Option<&Scope> {
+        self.scope.as_ref()
     }
 
     /// What a mount of type cgroup shows.
@@ -59,7 +76,7 @@ impl Placed {
         if !plan.mounts().iter().any(|mount| mount.kind == MountKind::Cgroup) {
             return Ok(View::Hidden);
         }
-        Ok(self.open()?.view())
+        Ok(ContainerGroup::planned(&self.place)?.view())
     }
 
     /// The group for another process.
@@ -100,7 +117,11 @@ impl Placed {
 
     /// Other limits.
     pub(super) fn update(&self, resources: &LinuxResources) -> Result<(), Error> {
-        Ok(self.open()?.apply(resources)?)
+        let group = self.open()?;
+        if let Some(scope) = &self.scope {
+            scope.update(resources, group.is_v2()).map_err(refused)?;
+        }
+        Ok(group.apply(resources)?)
     }
 
     /// Removes it; what still lives in it is killed before, or, where `kills` is not given, is somebody else's and keeps it.
@@ -108,6 +129,9 @@ impl Placed {
         let group = self.open()?;
         if kills && !group.processes().unwrap_or_default().is_empty() {
             group.signal(libc::SIGKILL)?;
+        }
+        if let Some(scope) = &self.scope {
+            scope.stop().map_err(refused)?;
         }
         match group.remove() {
             Err(_) if !kills && !group.processes().unwrap_or_default().is_empty() => Ok(()),
@@ -122,6 +146,10 @@ impl Placed {
     pub fn group(&self) -> Result<ContainerGroup, Error> {
         Ok(self.open()?)
     }
+}
+
+fn refused(error: systemd::Error) -> Error {
+    Error::said(error.to_string())
 }
 
 /// Every container has the usual devices; what the spec says comes after and may take them away again.
@@ -147,9 +175,21 @@ impl Drop for FirstGroup {
 }
 
 impl FirstGroup {
+    /// Sets the limits and the devices of a plan.
+    pub(super) fn limit(&self, plan: &Plan) -> Result<(), cgroup::Error> {
+        if let Some(resources) = plan.resources() {
+            self.group.apply(resources)?;
+        }
+        self.group.apply_devices(&device_rules(plan))
+    }
+
     /// The container is there.
     pub(super) fn keep(&self) {
         self.kept.set(true);
+    }
+
+    pub(super) fn is_kept(&self) -> bool {
+        self.kept.get()
     }
 
     /// What is odd but no failure.

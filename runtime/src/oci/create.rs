@@ -1,6 +1,7 @@
 //! `create` and `run`: from a bundle to a container whose process is set up, and waits or runs.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -12,16 +13,17 @@ use nix::unistd::mkfifo;
 
 use super::attendant::Creation;
 use super::bundle::Bundle;
-use super::cgroup::{CgroupOptions, Placed};
+use super::cgroup::{CgroupOptions, FirstGroup, Placed};
 use super::error::Error;
 use super::foreground::{self, Foreground};
 use super::record::{Record, write_whole};
 use super::root::Root;
+use super::systemd::UnitGroup;
 use super::{clock, delete, maps, sources, start};
 use crate::container::{self, Started};
-use crate::init::Resources;
+use crate::init::{Group, Resources};
 use crate::process::seccomp::{Filter, cache};
-use crate::spec::ProcessPlan;
+use crate::spec::{Plan, ProcessPlan};
 use crate::sys::capability;
 
 /// How a container is made.
@@ -142,21 +144,23 @@ fn make_in(
 ) -> Result<Made, Error> {
     write_whole(&record.folder.join("config.json"), &bundle.text)?;
     let plan = &bundle.plan;
+    let placed = record.placed.clone();
     let power = capability::get().unwrap_or_default();
     let privileged = power.effective >> CAP_SYS_ADMIN & 1 == 1;
     let foreground = Foreground::prepare(plan.process(), options.console_socket.as_deref(), options.detach)?;
     let sources = sources::open(plan, privileged)?;
     let filter = compile(root, plan.seccomp())?;
-    let group = record.placed.create(plan)?;
+    let annotations = &record.annotations.clone();
+    let group = NewGroup::of(&placed, plan, annotations)?;
     let fifo = waits.then(|| make_fifo(&record)).transpose()?;
     let rootfs = open(&record.rootfs, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
         .map_err(|errno| Error::file("open", &record.rootfs)(errno.into()))?;
     let view = record.placed.view(plan)?;
-    let (record, warnings) = (RefCell::new(record), RefCell::new(group.warnings().to_vec()));
+    let (record, warnings) = (RefCell::new(record), RefCell::new(group.warnings()));
     let hook_state = record.borrow().clone();
     let resources = Resources {
         rootfs: Some(rootfs.as_fd()),
-        group: Some(&group),
+        group: Some(group.as_group()),
         filter: filter.as_ref(),
         sources: &sources,
         cgroup_view: &view,
@@ -180,6 +184,46 @@ fn make_in(
 }
 
 const CAP_SYS_ADMIN: u32 = 21;
+
+/// The group of a new container, by whoever makes it.
+enum NewGroup<'a> {
+    Files(FirstGroup),
+    Unit(UnitGroup<'a>),
+}
+
+impl<'a> NewGroup<'a> {
+    fn of(
+        placed: &'a Placed,
+        plan: &'a Plan,
+        annotations: &'a HashMap<String, String>,
+    ) -> Result<Self, Error> {
+        match placed.scope() {
+            Some(scope) => Ok(Self::Unit(UnitGroup::new(placed, scope, plan, annotations))),
+            None => Ok(Self::Files(placed.create(plan)?)),
+        }
+    }
+
+    fn as_group(&self) -> &dyn Group {
+        match self {
+            Self::Files(group) => group,
+            Self::Unit(group) => group,
+        }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        match self {
+            Self::Files(group) => group.warnings().to_vec(),
+            Self::Unit(_) => Vec::new(),
+        }
+    }
+
+    fn keep(&self) {
+        match self {
+            Self::Files(group) => group.keep(),
+            Self::Unit(group) => group.keep(),
+        }
+    }
+}
 
 /// Terminals need somebody to hold them.
 pub(super) fn check_terminal(process: &ProcessPlan, options: &CreateOptions) -> Result<(), Error> {
