@@ -55,7 +55,7 @@ impl Placed {
     /// Makes the group with its limits.
     pub(super) fn create(&self, plan: &Plan) -> Result<FirstGroup, Error> {
         let group = ContainerGroup::create(&self.place, self.rootless)?;
-        let made = FirstGroup { group, kept: Cell::new(false) };
+        let made = FirstGroup { group, rootless: self.rootless, kept: Cell::new(false) };
         made.limit(plan)?;
         Ok(made)
     }
@@ -63,7 +63,7 @@ impl Placed {
     /// The group that systemd has made around a process.
     pub(super) fn group_around(&self) -> Result<FirstGroup, Error> {
         let group = ContainerGroup::adopt(&self.place, self.rootless)?;
-        Ok(FirstGroup { group, kept: Cell::new(false) })
+        Ok(FirstGroup { group, rootless: self.rootless, kept: Cell::new(false) })
     }
 
     /// The unit, where systemd makes the group once there is a process.
@@ -162,6 +162,7 @@ fn device_rules(plan: &Plan) -> Vec<LinuxDeviceCgroup> {
 #[derive(Debug)]
 pub(super) struct FirstGroup {
     group: ContainerGroup,
+    rootless: bool,
     kept: Cell<bool>,
 }
 
@@ -179,6 +180,10 @@ impl FirstGroup {
     pub(super) fn limit(&self, plan: &Plan) -> Result<(), cgroup::Error> {
         if let Some(resources) = plan.resources() {
             self.group.apply(resources)?;
+        }
+        if self.rootless {
+            // Devices of the host are out of an ordinary user's reach anyway, and so are the rules.
+            return Ok(());
         }
         self.group.apply_devices(&device_rules(plan))
     }

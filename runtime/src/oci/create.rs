@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{OFlag, open};
 use nix::sched::CloneFlags;
 use nix::sys::stat::Mode;
-use nix::unistd::mkfifo;
+use nix::unistd::{geteuid, mkfifo};
 
 use super::attendant::Creation;
 use super::bundle::Bundle;
@@ -104,6 +104,9 @@ fn make(root: &Root, id: &str, options: &CreateOptions, waits: bool) -> Result<M
     }
     check_terminal(bundle.plan.process(), options)?;
     let preserved = foreground::check_preserved(listening, options.preserve_fds)?;
+    if !geteuid().is_root() && !bundle.plan.namespaces().has(CloneFlags::CLONE_NEWUSER) {
+        return Err(Error::said("rootless container requires user namespaces"));
+    }
     let rootfs = bundle.rootfs()?;
     let placed = Placed::locate(&bundle.plan, id, &options.cgroup)?;
     let folder = root.reserve(id)?;
