@@ -4,6 +4,7 @@
 //! result to the workers that it forks; a command line that starts one container takes it from a [`cache`].
 
 mod architecture;
+mod budget;
 mod bytes;
 pub mod cache;
 mod calls;
@@ -64,6 +65,9 @@ pub enum CompileError {
     /// The compiled form did not get out of libseccomp.
     #[error("export a system call filter: {0}")]
     Export(#[from] io::Error),
+    /// libseccomp would multiply the conditions out to more than it can handle.
+    #[error("compile `linux.seccomp.syscalls`: {0} conditions are too many on several arguments of one call")]
+    TooInvolved(usize),
     /// The kernel takes no filter of this length.
     #[error("compile a system call filter: {0} instructions, more than {MAX_INSTRUCTIONS}")]
     TooLong(usize),

@@ -1,3 +1,6 @@
+mod foreign;
+mod machine;
+
 use oci_spec::runtime::LinuxSeccomp;
 use serde_json::{Value, json};
 

@@ -6,6 +6,7 @@ use oci_spec::runtime::{
     LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompOperator, LinuxSyscall,
 };
 
+use super::budget::Budget;
 use super::{CompileError, architecture};
 
 const EPERM: u32 = 1;
@@ -24,14 +25,17 @@ pub(super) fn context(profile: &LinuxSeccomp) -> Result<ScmpFilterContext, Compi
             .add_arch(architecture::scmp(*arch))
             .map_err(|_| CompileError::Unsupported { field: "architectures", value: arch.to_string() })?;
     }
+    let mut budget = Budget::new(architecture::of(profile).len());
     for rule in profile.syscalls().iter().flatten() {
-        add(&mut context, rule, default)?;
+        add(&mut context, &mut budget, rule, default)?;
     }
+    budget.check(&context)?;
     Ok(context)
 }
 
 fn add(
     context: &mut ScmpFilterContext,
+    budget: &mut Budget,
     rule: &LinuxSyscall,
     default: ScmpAction,
 ) -> Result<(), CompileError> {
@@ -46,6 +50,7 @@ fn add(
         let Ok(call) = ScmpSyscall::from_name(name) else { continue };
         add_call(context, action, call, &alternatives)
             .map_err(|source| CompileError::Rule { call: name.clone(), source })?;
+        budget.add(context, conditions.len())?;
     }
     Ok(())
 }
