@@ -4,13 +4,15 @@
 //! result to the workers that it forks; a command line that starts one container takes it from a [`cache`].
 
 mod architecture;
-mod budget;
 mod bytes;
 pub mod cache;
 mod calls;
 mod check;
+mod conditions;
 mod flags;
+mod involved;
 pub mod listener;
+mod multiplexed;
 mod newer;
 mod profile;
 mod serve;
@@ -25,6 +27,7 @@ use libseccomp::error::SeccompError;
 use nix::errno::Errno;
 use oci_spec::runtime::LinuxSeccomp;
 
+use self::involved::Involved;
 use crate::failure::{Failure, during};
 use crate::sys::seccomp::{self, FLAG_SPEC_ALLOW, Instruction};
 
@@ -65,9 +68,6 @@ pub enum CompileError {
     /// The compiled form did not get out of libseccomp.
     #[error("export a system call filter: {0}")]
     Export(#[from] io::Error),
-    /// libseccomp would multiply the conditions out to more than it can handle.
-    #[error("compile `linux.seccomp.syscalls`: {0} conditions are too many on several arguments of one call")]
-    TooInvolved(usize),
     /// The kernel takes no filter of this length.
     #[error("compile a system call filter: {0} instructions, more than {MAX_INSTRUCTIONS}")]
     TooLong(usize),
@@ -145,8 +145,9 @@ impl Filter {
 }
 
 fn instructions(profile: &LinuxSeccomp) -> Result<Vec<Instruction>, CompileError> {
-    let mut instructions = stub::prefix(profile);
-    instructions.extend(bytes::export(&translate::context(profile)?)?);
+    let involved = Involved::of(profile);
+    let mut instructions = stub::prefix(profile, &involved);
+    instructions.extend(bytes::export(&translate::context(profile, &involved)?)?);
     if instructions.len() > MAX_INSTRUCTIONS {
         return Err(CompileError::TooLong(instructions.len()));
     }

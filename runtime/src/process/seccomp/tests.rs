@@ -1,3 +1,4 @@
+mod conditions;
 mod foreign;
 mod machine;
 
