@@ -167,3 +167,21 @@ fn many_conditions_compile_or_are_refused_soon() {
         assert!(compile(&profile(600, operator), &[]).is_none());
     }
 }
+
+/// These libseccomp gets, whatever their arguments are.
+#[test]
+fn many_single_conditions_compile_or_are_refused_soon() {
+    let operators = ["NE", "GT", "LE", "EQ", "LT", "GE", "MASKED_EQ"];
+    for (rules, distance) in [(40, 1), (300, 7), (4000, 5)] {
+        let condition = |rule: usize| {
+            let operator = format!("SCMP_CMP_{}", operators[rule * distance % operators.len()]);
+            json!([{"index": rule % 6, "value": rule * 7919 % 1013, "valueTwo": 1, "op": operator}])
+        };
+        let rule = |rule| json!({"names": ["getpid"], "action": "SCMP_ACT_ERRNO", "args": condition(rule)});
+        let rules: Vec<Value> = (0..rules).map(rule).collect();
+        compile(
+            &serde_json::from_value(json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules})).unwrap(),
+            &[],
+        );
+    }
+}
