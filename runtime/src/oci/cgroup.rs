@@ -76,7 +76,9 @@ impl Placed {
         if !plan.mounts().iter().any(|mount| mount.kind == MountKind::Cgroup) {
             return Ok(View::Hidden);
         }
-        Ok(ContainerGroup::planned(&self.place)?.view())
+        // systemd makes it only around the process.
+        let group = if self.scope.is_some() { ContainerGroup::planned(&self.place)? } else { self.open()? };
+        Ok(group.view())
     }
 
     /// The group for another process.
