@@ -24,6 +24,7 @@ mod view;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
+use nix::libc::EBUSY;
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
 
 use super::Error;
@@ -172,7 +173,7 @@ impl ContainerGroup {
     pub fn add_exec(&self, pid: i32, init: i32) -> Result<(), Error> {
         let pid = pid.to_string();
         self.parts.iter().try_for_each(|part| match write(&part.path, "cgroup.procs", &pid) {
-            Err(error) if part.root.is_unified() && error.errno() == Some(libc::EBUSY) => {
+            Err(error) if part.root.is_unified() && error.errno() == Some(EBUSY) => {
                 let own = part.root.path_of(init)?;
                 write(&part.root.mount.join(own.trim_start_matches('/')), "cgroup.procs", &pid)
             }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::os::fd::BorrowedFd;
 
+use nix::libc::SIGKILL;
 use nix::unistd::{Pid, geteuid};
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
 use serde::{Deserialize, Serialize};
@@ -130,7 +131,7 @@ impl Placed {
     pub(super) fn remove(&self, kills: bool) -> Result<(), Error> {
         let group = self.open()?;
         if kills && !group.processes().unwrap_or_default().is_empty() {
-            group.signal(libc::SIGKILL)?;
+            group.signal(SIGKILL)?;
         }
         if let Some(scope) = &self.scope {
             scope.stop().map_err(refused)?;

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::AsFd;
 
+use nix::libc::SIGKILL;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
 
@@ -52,7 +53,7 @@ pub(super) fn end(record: &Record) -> Result<(), Error> {
         return Ok(());
     }
     // It may have ended between the look and the signal.
-    let _ended = pidfd::send_number(process.as_fd(), libc::SIGKILL);
+    let _ended = pidfd::send_number(process.as_fd(), SIGKILL);
     if record.placed.is_frozen() {
         record.placed.set_frozen(false)?;
     }

@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 
 use nix::errno::Errno;
+use nix::libc::SIGKILL;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
@@ -27,10 +28,10 @@ pub fn kill(record: &Record, signal: i32, all: bool) -> Result<(), Error> {
     let shared = !record.private_pids;
     match record.status() {
         Status::Stopped => Err(Error::said("container not running")),
-        _ if signal == libc::SIGKILL && shared => Ok(record.placed.signal(signal)?),
+        _ if signal == SIGKILL && shared => Ok(record.placed.signal(signal)?),
         status => {
             kill_first(record, signal)?;
-            if status == Status::Paused && signal == libc::SIGKILL {
+            if status == Status::Paused && signal == SIGKILL {
                 record.placed.set_frozen(false)?;
             }
             Ok(())
