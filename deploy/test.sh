@@ -15,7 +15,7 @@ stage() {
 
 stage prerequisites deploy/prerequisites.sh test
 # shellcheck disable=SC2016
-stage "scripts" bash -c 'for s in deploy/*.sh deploy/images/*.sh; do bash -n "$s"; done'
+stage "scripts" bash -c 'for s in deploy/*.sh deploy/images/*.sh tests/conformance/*.sh; do bash -n "$s"; done'
 stage "web pages" make --no-print-directory web
 stage "web types and unit tests" npm --prefix web test
 stage format cargo fmt --all --check
@@ -23,5 +23,6 @@ stage clippy cargo clippy --workspace --all-targets --all-features -- -D warning
 stage "binaries" make --no-print-directory dev
 stage "the image workbench" make --no-print-directory test-images
 stage "Rust tests" cargo test --workspace --no-fail-fast
+stage "part of runc's suite" tests/conformance/run.sh --quick
 stage "browser tests" bash -c 'npm --prefix tests/browser ci --no-audit --no-fund && npm --prefix tests/browser test'
 stage "cgroup v2 and systemd, in a virtual machine" deploy/test-vm.sh short
