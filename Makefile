@@ -9,7 +9,7 @@ STATIC := -C target-feature=+crt-static -C relocation-model=static
 SANDLOT_FLAGS ?=
 export LIBSECCOMP_LIB_PATH ?= $(shell dirname "$$(gcc -print-file-name=libseccomp.a 2>/dev/null)")
 
-.PHONY: help build run test check fmt test-vm soak bench web oci probe test-images dev prerequisites screenshots
+.PHONY: help build run test check fmt test-vm soak conformance bench web oci probe test-images dev prerequisites screenshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,8 +64,14 @@ test: ## everything that can run here; what CI runs
 test-vm: ## the long tests for cgroup v2 and systemd, in a virtual machine
 	@deploy/test-vm.sh long
 
-soak: dev ## 1,000 sessions opened and closed; nothing may stay behind
+soak: dev ## 1,000 sessions and 10,000 containers of sandlot-oci made and ended; nothing may stay behind
 	SANDLOT_SOAK_CYCLES=1000 cargo test -p sandlot-tests --test soak -- --nocapture
+	SANDLOT_SOAK_CONTAINERS=10000 cargo test -p sandlot-tests --test soak_oci -- --nocapture
+
+conformance: oci ## runc's own suite and real engines (podman, dockerd) on top of sandlot-oci
+	tests/conformance/run.sh
+	tests/conformance/engines.sh podman
+	tests/conformance/engines.sh dockerd
 
 bench: build ## latencies and throughput as ratios against a floor measured in the same run
 	cargo run --release -p sandlot-tests --bin sandlot-bench

@@ -14,7 +14,7 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// Makes a bundle whose container runs `argv` of a copy of `program`, which lies at `/program` in the root.
+    /// Makes a bundle whose container runs `argv`; a copy of `program` lies in the root under its own name.
     ///
     /// The container has every namespace but a user namespace, the usual mounts, and its cgroup at `cgroups_path`.
     ///
@@ -25,8 +25,9 @@ impl Bundle {
         for name in ["rootfs/dev", "rootfs/proc", "rootfs/sys", "rootfs/tmp"] {
             fs::create_dir_all(folder.path().join(name))?;
         }
-        fs::copy(program, folder.path().join("rootfs/program"))
-            .with_context(|| program.display().to_string())?;
+        let name = program.file_name().context("a program without a name")?;
+        let copy = folder.path().join("rootfs").join(name);
+        fs::copy(program, copy).with_context(|| program.display().to_string())?;
         let bundle = Self { folder };
         bundle.configure(&document(argv, cgroups_path)?)?;
         Ok(bundle)

@@ -3,7 +3,9 @@
 pub mod api;
 pub mod bundle;
 pub mod instance;
+pub mod kernel;
 pub mod leaks;
 pub mod node;
+pub mod oci;
 pub mod terminal;
 pub mod wait;

@@ -2,7 +2,7 @@
  * floor LOWER SCRATCH NAME CGROUP...: the least that a start with cgroups and an overlay takes, without a check.
  *
  * Makes the group NAME in every given cgroup folder, clones with the namespaces that the runtimes use, moves the child
- * into the groups, and there mounts the overlay, makes it the root and runs /program; then waits and removes the groups.
+ * into the groups, and there mounts the overlay, makes it the root and runs /true; then waits and removes the groups.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -51,9 +51,9 @@ static void child(const char *lower, const char *scratch, int go) {
     if (mount("overlay", root, "overlay", 0, options)) err(3, "mount overlay %s", options);
     if (chdir(root) || mount("proc", "proc", "proc", 0, NULL)) err(3, "mount proc");
     if (syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH)) err(3, "pivot_root");
-    char *const argv[] = {"/program", NULL}, *const envp[] = {NULL};
-    execve("/program", argv, envp);
-    err(3, "exec /program");
+    char *const argv[] = {"/true", NULL}, *const envp[] = {NULL};
+    execve("/true", argv, envp);
+    err(3, "exec /true");
 }
 
 int main(int argc, char **argv) {

@@ -27,14 +27,14 @@ impl Ground {
         compile(include_str!("floor.c"), &folder.path().join("floor"))?;
         compile(include_str!("true.c"), &folder.path().join("true"))?;
         let group = format!("sandlot-bench-{}", std::process::id());
-        let bundle = Bundle::new(&folder.path().join("true"), &["/program"], &format!("/{group}"))?;
+        let bundle = Bundle::new(&folder.path().join("true"), &["/true"], &format!("/{group}"))?;
         let ground = Self { folder, bundle, groups: hierarchies()? };
         for name in ["upper", "work", "merged", "floor-upper/upper", "floor-upper/work", "floor-upper/merged"]
         {
             std::fs::create_dir_all(ground.path(name))?;
         }
         ground.mount_root()?;
-        let mut config = document(&["/program"], &format!("/{group}"))?;
+        let mut config = document(&["/true"], &format!("/{group}"))?;
         config["root"] = json!({"path": ground.path("merged"), "readonly": false});
         ground.bundle.configure(&config)?;
         Ok(ground)
