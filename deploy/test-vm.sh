@@ -12,6 +12,7 @@ short=(
   "root_unpack"
   "root_doctor"
   "first_light"
+  "oci --include-ignored"
   "systemd_units --ignored"
 )
 long=("${short[@]}" "recovery" "soak" "bad_input" "containment" "attacks")

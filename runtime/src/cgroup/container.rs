@@ -31,6 +31,7 @@ use super::Error;
 use super::folder::Folder;
 pub use devices::default_device_rules;
 use file::{exists, write};
+pub use notice::OomCount;
 pub use place::Place;
 use roots::{Root, discover};
 

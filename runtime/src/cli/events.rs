@@ -12,7 +12,7 @@ use super::arguments::Parsed;
 use super::context::Context;
 use super::{Outcome, duration, print};
 use crate::cgroup::OomNotice;
-use crate::cgroup::container::ContainerGroup;
+use crate::cgroup::container::{ContainerGroup, OomCount};
 use crate::oci::{Error, Record, Status};
 use crate::sys::pidfd;
 
@@ -43,14 +43,14 @@ fn watch(record: &Record, group: &ContainerGroup, interval: Duration) -> Outcome
     let process = pidfd::open(Pid::from_raw(record.pid)).map_err(failed)?;
     // Without memory counted there is nothing to be told.
     let mut notice = group.oom_notice().ok();
-    let mut kills = group.oom_kills();
+    let mut count = group.oom_count();
     let mut next = Instant::now() + interval;
     loop {
         let left = next.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
         let (ended, noticed) = wait(process.as_fd(), notice.as_ref(), timeout).map_err(failed)?;
         if noticed {
-            tell_oom(record, group, &mut notice, &mut kills);
+            tell_oom(record, group, &mut notice, &mut count);
         }
         if ended {
             return Ok(0);
@@ -82,14 +82,14 @@ fn tell_oom(
     record: &Record,
     group: &ContainerGroup,
     notice: &mut Option<OomNotice>,
-    kills: &mut Option<u64>,
+    count: &mut Option<OomCount>,
 ) {
     let acknowledged = notice.as_mut().is_some_and(|notice| notice.acknowledge().is_ok());
-    let now = group.oom_kills();
-    if now > *kills {
+    let now = group.oom_count();
+    if now.is_some_and(|now| now.has_risen(*count)) {
         print(&format!("{{\"type\":\"oom\",\"id\":{}}}\n", json!(record.id)));
     }
-    *kills = now;
+    *count = now;
     if !acknowledged || now.is_none() {
         *notice = None;
     }

@@ -5,7 +5,7 @@ use crate::cgroup::Error;
 use crate::cgroup::folder::Folder;
 use crate::cgroup::oom::{self, OomNotice};
 
-use super::file::read;
+use super::file::{exists, read};
 
 impl ContainerGroup {
     /// A descriptor to wait on.
@@ -18,13 +18,36 @@ impl ContainerGroup {
         oom::notice_in(&folder, matches!(with, With::Second(_)))
     }
 
-    /// How often the kernel has killed a process for memory; `None` when the group is gone.
-    pub fn oom_kills(&self) -> Option<u64> {
-        let with = self.with("memory")?;
-        let (file, key) = match with {
-            With::First(_) => ("memory.oom_control", "oom_kill "),
-            With::Second(_) => ("memory.events", "oom_kill "),
-        };
-        read(with.path(), file).ok()?.lines().find_map(|line| line.strip_prefix(key)?.parse().ok())
+    /// Whether a notice that has come means that memory ran out, given what this said before; `None` when the group is
+    /// gone. Version 1 tells of that alone, before the kernel has killed and counted; version 2 of other events, too.
+    pub fn oom_count(&self) -> Option<OomCount> {
+        match self.with("memory")? {
+            With::First(folder) => exists(folder, "memory.oom_control").then_some(OomCount::Every),
+            With::Second(folder) => {
+                let events = read(folder, "memory.events").ok()?;
+                let kills = events.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok());
+                kills.map(OomCount::Kills)
+            }
+        }
+    }
+}
+
+/// How often memory has run out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OomCount {
+    /// Not counted: every notice is one.
+    Every,
+    /// The kernel's count of killed processes.
+    Kills(u64),
+}
+
+impl OomCount {
+    /// Whether it happened between two looks with a notice between them.
+    pub fn has_risen(self, before: Option<Self>) -> bool {
+        match (self, before) {
+            (Self::Every, _) => true,
+            (Self::Kills(now), Some(Self::Kills(before))) => now > before,
+            (Self::Kills(now), _) => now > 0,
+        }
     }
 }

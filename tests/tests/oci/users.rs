@@ -1,0 +1,66 @@
+//! Rootless: as an ordinary user.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+
+use crate::ground::{Ground, Said, program};
+
+const UID: u32 = 54_321;
+
+/// A command of the runtime by an ordinary user, who has no rights over cgroups.
+fn as_user(ground: &Ground, state: &std::path::Path, args: &[&str]) -> Said {
+    let mut command = Command::new(program());
+    command.arg("--root").arg(state).args(args).current_dir(ground.bundle.path());
+    command.uid(UID).gid(UID).stdin(Stdio::null());
+    Said::from(command.output().unwrap())
+}
+
+#[test]
+fn an_ordinary_user_runs_a_container_of_their_own_id() {
+    let own = json!([{"containerID": 0, "hostID": UID, "size": 1}]);
+    let sys = json!({"destination": "/sys", "type": "none", "source": "/sys", "options": ["rbind", "nosuid", "noexec", "nodev", "ro"]});
+    let ground = Ground::shell("id -u; cat /proc/self/setgroups; sleep 100");
+    let mut mounts = ground.spec["mounts"].as_array().unwrap().clone();
+    mounts.retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/sys"));
+    for mount in &mut mounts {
+        // Group 5 is not mapped.
+        if let Some(options) = mount["options"].as_array_mut() {
+            options.retain(|option| option != "gid=5");
+        }
+    }
+    mounts.push(sys);
+    let namespaces = ["pid", "ipc", "uts", "mount", "user"].map(|kind| json!({"type": kind}));
+    let ground = ground
+        .set("/mounts", json!(mounts))
+        .set("/linux/namespaces", json!(namespaces))
+        .set("/linux/uidMappings", own.clone())
+        .set("/linux/gidMappings", own)
+        .set("/linux/resources", json!(null))
+        .set("/linux/cgroupsPath", json!(null));
+    fs::set_permissions(ground.bundle.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    chown(ground.bundle.root(), Some(UID), Some(UID)).unwrap();
+    let state = tempfile::tempdir().unwrap();
+    chown(state.path(), Some(UID), Some(UID)).unwrap();
+    let file = ground.bundle.path().join("said");
+    let mut run = Command::new(program());
+    run.arg("--root").arg(state.path()).args(["run", "-d", "c"]).current_dir(ground.bundle.path());
+    run.uid(UID).gid(UID).stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&file).unwrap());
+    let status = run.status().unwrap();
+    assert!(status.success(), "{}", fs::read_to_string(&file).unwrap());
+    let said = as_user(&ground, state.path(), &["delete", "-f", "c"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let refused = as_user(
+        &ground
+            .set("/linux/namespaces", json!([{"type": "mount"}]))
+            .set("/hostname", json!(null))
+            .set("/linux/uidMappings", json!(null))
+            .set("/linux/gidMappings", json!(null)),
+        state.path(),
+        &["run", "c"],
+    );
+    assert!(refused.err.contains("rootless container requires user namespaces"), "{refused:?}");
+}
