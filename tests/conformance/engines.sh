@@ -37,6 +37,8 @@ if [[ -z ${ENGINES_FOLDER-} ]]; then
   install_missing
   ENGINES_FOLDER=$(mktemp -d /tmp/sandlot-engines-XXXXXX)
   export ENGINES_FOLDER
+  # Remapped users pass through it.
+  chmod 711 "$ENGINES_FOLDER"
   status=0
   # Not `ip netns exec`: it mounts a new /sys, without the control groups.
   unshare --net --mount --propagation private --pid --fork --kill-child --mount-proc "$0" "$@" || status=$?
