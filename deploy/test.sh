@@ -23,6 +23,6 @@ stage clippy cargo clippy --workspace --all-targets --all-features -- -D warning
 stage "binaries" make --no-print-directory dev
 stage "the image workbench" make --no-print-directory test-images
 stage "Rust tests" cargo test --workspace --no-fail-fast
-stage "part of runc's suite" tests/conformance/run.sh --quick
+stage "runc's own suite, the quick part" tests/conformance/run.sh --quick
 stage "browser tests" bash -c 'npm --prefix tests/browser ci --no-audit --no-fund && npm --prefix tests/browser test'
 stage "cgroup v2 and systemd, in a virtual machine" deploy/test-vm.sh short

@@ -10,6 +10,7 @@ mod context;
 mod create;
 mod delete;
 mod documents;
+mod duration;
 mod events;
 mod exec;
 pub mod features;

@@ -17,4 +17,5 @@ pub mod rootfs;
 pub mod spec;
 pub mod supervisor;
 pub mod sys;
+pub mod systemd;
 pub mod tree;

@@ -8,6 +8,7 @@ pub mod environment;
 pub mod hook;
 pub mod limits;
 pub mod seccomp;
+pub mod subordinate_ids;
 pub mod terminal;
 pub mod unprivileged;
 pub mod user;

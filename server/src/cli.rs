@@ -47,6 +47,13 @@ enum Command {
     /// List, import, remove and make images
     #[command(subcommand)]
     Image(ImageCommand),
+    /// Run containers from OCI bundles, with the command line of runc
+    #[command(disable_help_flag = true)]
+    Oci {
+        /// As `sandlot oci --help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
     /// Print the version
     Version,
 }
@@ -98,8 +105,14 @@ pub fn run() -> anyhow::Result<()> {
         Command::Down(options) => down::down(&Config::load(*options)?, &mut std::io::stdout()),
         Command::Doctor { sessions, json, options } => examine(*options, sessions, json),
         Command::Image(command) => run_image(command),
+        Command::Oci { arguments } => std::process::exit(oci(arguments)),
         Command::Version => print_line(&format!("sandlot {}", env!("CARGO_PKG_VERSION"))),
     }
+}
+
+/// The runtime's own command line, as `sandlot-oci` has it.
+fn oci(arguments: Vec<std::ffi::OsString>) -> i32 {
+    sandlot_runtime::cli::run(std::iter::once("sandlot-oci".into()).chain(arguments))
 }
 
 fn examine(options: Options, sessions: Option<u32>, json: bool) -> anyhow::Result<()> {

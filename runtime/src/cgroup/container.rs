@@ -1,138 +1,259 @@
-//! interim
-use super::Error;
-use crate::rootfs::cgroup_tree::View;
+//! The cgroup of an OCI container: one group of the same purpose in every mounted hierarchy, wherever an engine wants it.
+//!
+//! Limits come as the specification has them ([`oci_spec::runtime::LinuxResources`]), one file a controller, for version 1
+//! and 2. Apart from the tree of the sessions, whose shape is fixed and which is held by descriptors.
+
+mod blkio;
+mod cpu;
+mod cpuset;
+mod devices;
+mod file;
+mod freezer;
+mod hugetlb;
+mod memory;
+mod network;
+mod notice;
+mod place;
+mod rdma;
+mod roots;
+mod stats;
+mod tree;
+mod unified;
+mod view;
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use nix::libc::EBUSY;
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
-use std::os::fd::BorrowedFd;
-use std::path::Path;
-const H: [&str; 10] =
-    ["cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "systemd", "unified"];
-/// x
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize, PartialEq)]
-pub struct Place {
-    path: String,
+
+use super::Error;
+use super::folder::Folder;
+pub use devices::default_device_rules;
+use file::{exists, write};
+pub use place::Place;
+use roots::{Root, discover};
+
+/// A container's group in one hierarchy.
+#[derive(Debug, Clone)]
+struct Part {
+    root: Root,
+    /// Absolute path of its folder.
+    path: PathBuf,
 }
-impl Place {
-    /// x
-    pub fn locate(p: Option<&Path>, id: &str, _rootless: bool) -> Result<Self, Error> {
-        Ok(Self { path: p.map_or(id.to_owned(), |p| p.to_string_lossy().trim_start_matches('/').to_owned()) })
-    }
-}
-/// x
+
+/// The groups of one container.
 #[derive(Debug)]
 pub struct ContainerGroup {
-    place: Place,
+    parts: Vec<Part>,
+    /// The folder in the version 2 hierarchy, for clones into it.
+    unified: Option<Folder>,
+    warnings: Vec<String>,
 }
-fn e(s: std::io::Error) -> Error {
-    Error::kernel("x", "x", s)
-}
-#[allow(missing_docs)]
+
 impl ContainerGroup {
-    fn dirs(&self) -> Vec<String> {
-        H.iter().map(|h| format!("/sys/fs/cgroup/{h}/{}", self.place.path)).collect()
+    /// Makes the groups wherever they are missing. Where `rootless`, a hierarchy in which that is refused is left out.
+    ///
+    /// # Errors
+    /// When the kernel refuses, or a group that is there already is frozen.
+    pub fn create(place: &Place, rootless: bool) -> Result<Self, Error> {
+        let mut group = Self::adopt(place, rootless)?;
+        group.check_unused()?;
+        Ok(group)
     }
-    pub fn create(place: &Place, _rootless: bool) -> Result<Self, Error> {
-        let g = Self { place: place.clone() };
-        for d in g.dirs() {
-            std::fs::create_dir_all(&d).map_err(e)?;
-            if d.contains("/cpuset/") {
-                for f in ["cpuset.cpus", "cpuset.mems"] {
-                    let mut at = std::path::PathBuf::from("/sys/fs/cgroup/cpuset");
-                    let mut v = std::fs::read_to_string(at.join(f)).unwrap_or_default();
-                    for c in place.path.split('/') {
-                        at.push(c);
-                        drop(std::fs::write(at.join(f), v.trim()));
-                        v = std::fs::read_to_string(at.join(f)).unwrap_or_default();
-                    }
-                }
+
+    /// As [`ContainerGroup::create`], where the container's process is in some of the groups already.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn adopt(place: &Place, rootless: bool) -> Result<Self, Error> {
+        let mut group = Self { parts: Vec::new(), unified: None, warnings: Vec::new() };
+        for root in discover()? {
+            let path = place.in_root(&root);
+            match tree::make(&root, &path) {
+                Ok(()) => group.parts.push(Part { root, path }),
+                Err(error) if rootless && error.is_refusal() => {}
+                Err(error) => return Err(error),
             }
         }
-        Ok(g)
+        if let Some(part) = group.parts.iter().find(|part| part.root.is_unified()) {
+            group.unified = Some(Folder::open_root(&part.path.to_string_lossy())?);
+        }
+        Ok(group)
     }
+
+    /// The groups of a container that was made before. Those that are gone are left out.
+    ///
+    /// # Errors
+    /// When the hierarchies cannot be found.
     pub fn open(place: &Place) -> Result<Self, Error> {
-        Ok(Self { place: place.clone() })
+        let part = |root: Root| Part { path: place.in_root(&root), root };
+        let parts = discover()?.into_iter().map(part).filter(|part| exists(&part.path, "")).collect();
+        Ok(Self { parts, unified: None, warnings: Vec::new() })
     }
-    pub fn apply(&self, _r: &LinuxResources, _c: bool) -> Result<(), Error> {
+
+    /// The groups of a place, made or not.
+    ///
+    /// # Errors
+    /// When the hierarchies cannot be found.
+    pub fn planned(place: &Place) -> Result<Self, Error> {
+        let part = |root: Root| Part { path: place.in_root(&root), root };
+        let parts = discover()?.into_iter().map(part).collect();
+        Ok(Self { parts, unified: None, warnings: Vec::new() })
+    }
+
+    /// Whether the host has version 2 and nothing else.
+    pub fn is_v2(&self) -> bool {
+        self.parts.iter().all(|part| part.root.is_unified())
+    }
+
+    fn check_unused(&mut self) -> Result<(), Error> {
+        if self.is_frozen()? {
+            return Err(Error::Said("container's cgroup unexpectedly frozen".to_owned()));
+        }
+        let processes = self.processes()?.len();
+        if processes > 0 {
+            self.warnings.push(format!("container's cgroup is not empty: {processes} process(es) found"));
+        }
         Ok(())
     }
-    pub fn apply_devices(&self, _r: &[LinuxDeviceCgroup]) -> Result<(), Error> {
-        Ok(())
+
+    /// What is odd but no failure.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
+
+    /// Puts limits in force; what is not given stays as it is.
+    ///
+    /// # Errors
+    /// When a controller is missing that a limit needs, or the kernel refuses a value.
+    pub fn apply(&self, resources: &LinuxResources) -> Result<(), Error> {
+        unified::check(self, resources.unified().as_ref())?;
+        resources.memory().as_ref().map_or(Ok(()), |memory| memory::set(self, memory))?;
+        resources.cpu().as_ref().map_or(Ok(()), |cpu| cpu::set(self, cpu))?;
+        resources.cpu().as_ref().map_or(Ok(()), |cpu| cpuset::set(self, cpu))?;
+        resources.pids().as_ref().map_or(Ok(()), |pids| self.set_pids(pids.limit()))?;
+        resources.block_io().as_ref().map_or(Ok(()), |io| blkio::set(self, io))?;
+        hugetlb::set(self, resources.hugepage_limits().as_deref().unwrap_or_default())?;
+        resources.network().as_ref().map_or(Ok(()), |network| network::set(self, network))?;
+        resources.rdma().as_ref().map_or(Ok(()), |rdma| rdma::set(self, rdma))?;
+        unified::set(self, resources.unified().as_ref())
+    }
+
+    /// 0 is no answer, less than 0 no limit.
+    fn set_pids(&self, limit: i64) -> Result<(), Error> {
+        match limit {
+            0 => Ok(()),
+            limit if limit < 0 => write(self.needed("pids")?.path(), "pids.max", "max"),
+            limit => write(self.needed("pids")?.path(), "pids.max", &limit.to_string()),
+        }
+    }
+
+    /// Restricts devices to what the rules allow; the last rule that fits decides, and without one nothing is allowed.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn apply_devices(&self, rules: &[LinuxDeviceCgroup]) -> Result<(), Error> {
+        devices::set(self, rules)
+    }
+
+    /// Moves a process in, in every hierarchy.
+    ///
+    /// # Errors
+    /// When the kernel refuses in one.
     pub fn add(&self, pid: i32) -> Result<(), Error> {
-        for d in self.dirs() {
-            std::fs::write(format!("{d}/cgroup.procs"), pid.to_string()).map_err(e)?;
-        }
-        Ok(())
+        self.parts.iter().try_for_each(|part| write(&part.path, "cgroup.procs", &pid.to_string()))
     }
-    pub fn add_exec(&self, pid: i32, _init: i32) -> Result<(), Error> {
-        self.add(pid)
+
+    /// As [`ContainerGroup::add`]; where the version 2 group has groups below it and takes no process any more, the
+    /// process goes where the container's first one is.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn add_exec(&self, pid: i32, init: i32) -> Result<(), Error> {
+        let pid = pid.to_string();
+        self.parts.iter().try_for_each(|part| match write(&part.path, "cgroup.procs", &pid) {
+            Err(error) if part.root.is_unified() && error.errno() == Some(EBUSY) => {
+                let own = part.root.path_of(init)?;
+                write(&part.root.mount.join(own.trim_start_matches('/')), "cgroup.procs", &pid)
+            }
+            result => result,
+        })
     }
+
+    /// For CLONE_INTO_CGROUP.
     pub fn clone_into_fd(&self) -> Option<BorrowedFd<'_>> {
-        None
+        self.unified.as_ref().map(AsFd::as_fd)
     }
+
+    /// Whether [`ContainerGroup::add`] is needed after a clone into [`ContainerGroup::clone_into_fd`].
     pub fn needs_move(&self) -> bool {
-        true
+        self.unified.is_none() || self.parts.iter().any(|part| !part.root.is_unified())
     }
-    pub fn sub_group(&self, _c: Option<&str>, n: &str) -> Result<Self, Error> {
-        Ok(Self { place: Place { path: format!("{}/{n}", self.place.path) } })
-    }
-    pub fn set_frozen(&self, f: bool) -> Result<(), Error> {
-        std::fs::write(
-            format!("/sys/fs/cgroup/freezer/{}/freezer.state", self.place.path),
-            if f { "FROZEN" } else { "THAWED" },
-        )
-        .map_err(e)
-    }
-    pub fn is_frozen(&self) -> Result<bool, Error> {
-        std::fs::read_to_string(format!("/sys/fs/cgroup/freezer/{}/freezer.state", self.place.path))
-            .map(|t| t.trim() != "THAWED")
-            .map_err(e)
-    }
-    pub fn processes(&self) -> Result<Vec<i32>, Error> {
-        Ok(std::fs::read_to_string(format!("/sys/fs/cgroup/pids/{}/cgroup.procs", self.place.path))
-            .map_err(e)?
-            .lines()
-            .filter_map(|l| l.parse().ok())
-            .collect())
-    }
-    pub fn signal(&self, s: i32) -> Result<(), Error> {
-        for p in self.processes()? {
-            if let Ok(fd) = crate::sys::pidfd::open(nix::unistd::Pid::from_raw(p)) {
-                drop(crate::sys::pidfd::send_number(std::os::fd::AsFd::as_fd(&fd), s));
+
+    /// The same groups, with a group below them in the hierarchy of `controller`, or in all.
+    ///
+    /// # Errors
+    /// When the name leads out, or there is no such controller.
+    pub fn sub_group(&self, controller: Option<&str>, name: &str) -> Result<Self, Error> {
+        let mut parts = self.parts.clone();
+        let mut found = false;
+        for part in &mut parts {
+            if controller.is_none_or(|controller| part.root.has(controller)) {
+                part.path = below(&part.path, name)?;
+                found = true;
             }
         }
-        Ok(())
-    }
-    pub fn remove(&self) -> Result<(), Error> {
-        for d in self.dirs() {
-            for _ in 0..200 {
-                match std::fs::remove_dir(&d) {
-                    Ok(()) => break,
-                    Err(x) if x.kind() == std::io::ErrorKind::NotFound => break,
-                    Err(_) => std::thread::sleep(std::time::Duration::from_millis(5)),
-                }
+        match controller {
+            Some(controller) if !found => {
+                Err(Error::Said(format!("unknown controller {controller} in SubCgroupPaths")))
             }
+            _ => Ok(Self { parts, unified: None, warnings: Vec::new() }),
         }
-        Ok(())
     }
-    pub fn view(&self, _ns: bool) -> View {
-        View::Hierarchies(
-            H.iter()
-                .map(|h| crate::rootfs::cgroup_tree::Hierarchy {
-                    folder: (*h).to_owned(),
-                    links: vec![],
-                    controllers: if *h == "systemd" || *h == "unified" {
-                        vec![]
-                    } else {
-                        vec![(*h).to_owned()]
-                    },
-                    name: (*h == "systemd").then(|| "systemd".to_owned()),
-                    path: format!("/sys/fs/cgroup/{h}/{}", self.place.path).into(),
-                })
-                .collect(),
-        )
+
+    /// The part with a controller, if the host has it.
+    fn with(&self, controller: &str) -> Option<With<'_>> {
+        let first = self.parts.iter().find(|part| !part.root.is_unified() && part.root.has(controller));
+        let second = || {
+            let available = |part: &&Part| part.root.is_unified() && part.root.offers(&part.path, controller);
+            self.parts.iter().find(available)
+        };
+        first.map(|part| With::First(&part.path)).or_else(|| second().map(|part| With::Second(&part.path)))
+    }
+
+    fn needed(&self, controller: &'static str) -> Result<With<'_>, Error> {
+        let missing = || {
+            Error::Said(format!("cannot set {controller} limit: container could not join or create cgroup"))
+        };
+        self.with(controller).ok_or_else(missing)
     }
 }
-/// x
-pub fn default_device_rules() -> Vec<LinuxDeviceCgroup> {
-    vec![]
+
+/// A folder with a controller, by version.
+#[derive(Debug, Clone, Copy)]
+enum With<'a> {
+    First(&'a Path),
+    Second(&'a Path),
+}
+
+impl<'a> With<'a> {
+    fn path(self) -> &'a Path {
+        match self {
+            Self::First(path) | Self::Second(path) => path,
+        }
+    }
+}
+
+fn below(path: &Path, name: &str) -> Result<PathBuf, Error> {
+    let mut whole = path.to_owned();
+    for part in Path::new(name).components() {
+        match part {
+            std::path::Component::Normal(part) => whole.push(part),
+            std::path::Component::ParentDir => drop(whole.pop()),
+            _ => {}
+        }
+    }
+    let inside = whole.starts_with(path);
+    if inside { Ok(whole) } else { Err(Error::Said(format!("{name} is not a sub cgroup path"))) }
 }

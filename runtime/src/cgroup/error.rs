@@ -20,6 +20,19 @@ pub enum Error {
         /// The file.
         object: String,
     },
+    /// Something else, in the words that engines know.
+    #[error("{0}")]
+    Said(String),
+    /// The kernel refused a value, in the words that engines know.
+    #[error("failed to write {value:?}: write {}: {}", .path.display(), plain(.source))]
+    Write {
+        /// The value.
+        value: String,
+        /// The file.
+        path: std::path::PathBuf,
+        /// The kernel's answer.
+        source: io::Error,
+    },
     /// The kernel refused.
     #[error("{operation} `{object}`: {source}")]
     Kernel {
@@ -41,11 +54,23 @@ impl Error {
         Self::Kernel { operation, object: object.into(), source: source.into() }
     }
 
+    /// Whether the kernel refused for want of rights.
+    pub(super) fn is_refusal(&self) -> bool {
+        use nix::libc::{EACCES, EPERM, EROFS};
+        matches!(self.errno(), Some(EACCES | EPERM | EROFS))
+    }
+
     /// The kernel's error number, where it was the kernel.
     pub fn errno(&self) -> Option<i32> {
         match self {
-            Self::Kernel { source, .. } => source.raw_os_error(),
+            Self::Kernel { source, .. } | Self::Write { source, .. } => source.raw_os_error(),
             _ => None,
         }
     }
+}
+
+/// The kernel's words without the number.
+fn plain(error: &io::Error) -> String {
+    let errno = error.raw_os_error().map(nix::errno::Errno::from_raw);
+    errno.map_or_else(|| error.to_string(), |errno| errno.desc().to_lowercase())
 }

@@ -10,7 +10,8 @@ use nix::poll::PollFlags;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::Error;
-use super::group::{Group, Part};
+use super::folder::Folder;
+use super::group::Group;
 use super::hierarchy::Controller;
 
 /// A descriptor to wait on. Which events it polls as depends on the version.
@@ -64,23 +65,28 @@ impl AsFd for OomNotice {
 
 pub(super) fn notice(group: &Group) -> Result<OomNotice, Error> {
     let part = group.with(Controller::Memory).ok_or(Error::NoController("memory"))?;
-    let source = if part.unified { events(part)? } else { eventfd(part)? };
+    notice_in(&part.folder, part.unified)
+}
+
+/// For the group of this folder.
+pub(super) fn notice_in(folder: &Folder, unified: bool) -> Result<OomNotice, Error> {
+    let source = if unified { events(folder)? } else { eventfd(folder)? };
     Ok(OomNotice(source))
 }
 
-fn events(part: &Part) -> Result<Source, Error> {
+fn events(folder: &Folder) -> Result<Source, Error> {
     // The kernel reports changes since the last read.
-    let mut file = part.folder.file("memory.events", OFlag::O_RDONLY)?;
+    let mut file = folder.file("memory.events", OFlag::O_RDONLY)?;
     file.read(&mut [0; 512])
-        .map_err(|source| Error::kernel("read", part.folder.path_of("memory.events"), source))?;
+        .map_err(|source| Error::kernel("read", folder.path_of("memory.events"), source))?;
     Ok(Source::Events(file))
 }
 
-fn eventfd(part: &Part) -> Result<Source, Error> {
+fn eventfd(folder: &Folder) -> Result<Source, Error> {
     let eventfd = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
         .map_err(|errno| Error::kernel("create", "an eventfd", errno))?;
-    let control = part.folder.file("memory.oom_control", OFlag::O_RDONLY)?;
+    let control = folder.file("memory.oom_control", OFlag::O_RDONLY)?;
     let line = format!("{} {}", eventfd.as_fd().as_raw_fd(), control.as_raw_fd());
-    part.folder.write("cgroup.event_control", &line)?;
+    folder.write("cgroup.event_control", &line)?;
     Ok(Source::Eventfd(eventfd))
 }

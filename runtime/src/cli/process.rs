@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use oci_spec::runtime::{Capability, Process};
 
 use super::arguments::Parsed;
-use crate::oci::{Error, Record};
+use crate::oci::{Error, Record, read_process};
 
 /// What the flags ask for.
 pub(super) fn wanted(record: &Record, given: &Parsed) -> Result<Process, Error> {
     if let Some(path) = given.filled("process") {
         let text = std::fs::read(path).map_err(Error::file("open", path))?;
-        return Ok(serde_json::from_slice(&text)?);
+        return Ok(read_process(&text)?);
     }
     let args = given.rest.get(1..).unwrap_or_default();
     if args.is_empty() {

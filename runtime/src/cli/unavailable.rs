@@ -1,9 +1,11 @@
 //! `checkpoint` and `restore`, which this runtime does not have.
 
+use std::path::Path;
+
 use super::Outcome;
 use super::arguments::{Flag, Parsed, switch, value};
 use super::context::Context;
-use crate::oci::Error;
+use crate::oci::{Error, Status};
 
 /// Those of runc, so that whoever asks hears the reason.
 pub(super) const FLAGS: &[Flag] = &[
@@ -32,8 +34,27 @@ pub(super) const FLAGS: &[Flag] = &[
     value(&["lsm-mount-context"], ""),
 ];
 
-pub(super) fn checkpoint(_: &Context, _: &Parsed) -> Outcome {
+pub(super) fn checkpoint(context: &Context, given: &Parsed) -> Outcome {
+    let record = context.container(given)?;
+    if record.status() == Status::Stopped {
+        return Err(Error::said("Container cannot be checkpointed in stopped state"));
+    }
+    check_parent(given)?;
     Err(Error::said("checkpoint is not supported: this runtime has no CRIU integration"))
+}
+
+/// A wrong argument is told before a missing feature.
+fn check_parent(given: &Parsed) -> Result<(), Error> {
+    let Some(parent) = given.filled("parent-path") else { return Ok(()) };
+    let images = Path::new(given.filled("image-path").unwrap_or("checkpoint"));
+    match Path::new(parent).is_absolute() {
+        true => Err(Error::said("--parent-path must be relative")),
+        false if !images.join(parent).is_dir() => Err(Error::said(format!(
+            "invalid --parent-path: no folder {parent:?} below {}",
+            images.display()
+        ))),
+        false => Ok(()),
+    }
 }
 
 pub(super) fn restore(_: &Context, _: &Parsed) -> Outcome {

@@ -216,8 +216,8 @@ fn watch(pid: Pid) -> Result<(Pid, Unfinished), Errno> {
 pub(super) fn admit(pid: Pid, group: Option<&dyn Group>) -> Result<(), Failure> {
     let Some(group) = group else { return Ok(()) };
     group.admit(pid).map_err(|error| Failure {
-        message: format!("move process {pid} into its cgroup"),
-        errno: Errno::from_raw(error.errno().unwrap_or(Errno::EIO as i32)),
+        message: format!("error adding pid {pid} to cgroups: {error}"),
+        errno: Errno::UnknownErrno,
     })
 }
 

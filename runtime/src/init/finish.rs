@@ -23,7 +23,10 @@ pub(super) fn close_descriptors(stage: &mut Stage<'_>) -> Result<(), Failure> {
     if let Program::Held(file) = resources.program {
         keep.push(file);
     }
-    close::close_from(3 + resources.preserved, &keep).map_err(during("close descriptors"))
+    let first = 3 + resources.preserved;
+    close::close_from(first, &keep).map_err(during("close descriptors"))?;
+    // Once the filter is in force this may not be allowed; what is opened later is marked from its beginning.
+    close::close_on_exec_from(first).map_err(during("mark descriptors"))
 }
 
 /// Away from the terminal and the job control of whoever started the runtime.

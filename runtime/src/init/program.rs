@@ -13,7 +13,6 @@ use super::label;
 use super::stage::Stage;
 use crate::failure::{Failure, during};
 use crate::process::environment;
-use crate::sys::close;
 
 /// As root inside: the program's user may have no access to where its working directory is. Where root has none either,
 /// as over a network, the user tries.
@@ -91,7 +90,6 @@ fn check(path: &CStr) -> Result<(), Errno> {
 
 pub(super) fn exec(stage: &mut Stage<'_>) -> Result<(), Failure> {
     let process = stage.plan.process();
-    close::close_on_exec_from(3 + stage.resources.preserved).map_err(during("mark descriptors"))?;
     label::write(stage)?;
     let result = match (&stage.resources.program, &stage.program) {
         (Program::Held(file), _) => execveat(file, c"", &process.args, &process.env, AtFlags::AT_EMPTY_PATH),

@@ -42,8 +42,9 @@ pub const STEPS: &[Step] = &[
     Step { name: "enter the working directory", run: program::enter_cwd },
     Step { name: "exec", run: program::look_up },
     Step { name: "wait for the start", run: finish::wait_for_start },
-    Step { name: "run startContainer hooks", run: hook::before_start },
     Step { name: "filter system calls", run: filter::load_without_privilege },
+    // Programs of the container's making: the filter holds for them, too.
+    Step { name: "run startContainer hooks", run: hook::before_start },
     Step { name: "exec", run: program::exec },
 ];
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::Spec;
 
+use super::document;
 use super::error::Error;
 use crate::spec::Plan;
 
@@ -33,7 +34,7 @@ impl Bundle {
         let path = fs::canonicalize(path).map_err(Error::file("chdir", path))?;
         let file = path.join("config.json");
         let text = read(&file).map_err(|source| Error::Config { path: file, source })?;
-        let spec: Spec = serde_json::from_slice(&text)?;
+        let spec = document::spec(&text)?;
         check_version(&spec)?;
         let plan = Plan::try_from(&spec)?;
         Ok(Self { path, text, spec, plan })

@@ -1,8 +1,9 @@
 //! The cgroup of a container, as an operation of the command line uses it.
 
+use std::cell::Cell;
 use std::os::fd::BorrowedFd;
 
-use nix::sched::CloneFlags;
+use nix::libc::SIGKILL;
 use nix::unistd::{Pid, geteuid};
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use crate::cgroup::{
 use crate::init::Group;
 use crate::rootfs::cgroup_tree::View;
 use crate::spec::{MountKind, Plan};
+use crate::systemd::{self, Scope};
 
 /// How cgroups are found.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,34 +35,41 @@ pub type SubGroups = Vec<(Option<String>, String)>;
 pub struct Placed {
     place: Place,
     rootless: bool,
+    /// The unit, where systemd makes the group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scope: Option<Scope>,
 }
 
 impl Placed {
     /// Finds the place without making anything.
     pub(super) fn locate(plan: &Plan, id: &str, options: &CgroupOptions) -> Result<Self, Error> {
         let rootless = options.rootless.unwrap_or(!geteuid().is_root() && !options.systemd);
-        let place = Place::locate(plan.cgroups_path(), id, rootless)?;
-        Ok(Self { place, rootless })
+        if options.systemd {
+            let scope = Scope::parse(plan.cgroups_path(), id, !geteuid().is_root()).map_err(refused)?;
+            let place = Place::absolute(&super::systemd::cgroup_path(&scope)?);
+            return Ok(Self { place, rootless, scope: Some(scope) });
+        }
+        let place = Place::locate(plan.cgroups_path(), id)?;
+        Ok(Self { place, rootless, scope: None })
     }
 
     /// Makes the group with its limits.
     pub(super) fn create(&self, plan: &Plan) -> Result<FirstGroup, Error> {
         let group = ContainerGroup::create(&self.place, self.rootless)?;
-        let made = FirstGroup { group };
-        let set = || {
-            if let Some(resources) = plan.resources() {
-                made.group.apply(resources, false)?;
-            }
-            made.group.apply_devices(&device_rules(plan))
-        };
-        match set() {
-            Ok(()) => Ok(made),
-            Err(error) => {
-                // The first failure is the one to tell.
-                let _partly = made.group.remove();
-                Err(error.into())
-            }
-        }
+        let made = FirstGroup { group, rootless: self.rootless, kept: Cell::new(false) };
+        made.limit(plan)?;
+        Ok(made)
+    }
+
+    /// The group that systemd has made around a process.
+    pub(super) fn group_around(&self) -> Result<FirstGroup, Error> {
+        let group = ContainerGroup::adopt(&self.place, self.rootless)?;
+        Ok(FirstGroup { group, rootless: self.rootless, kept: Cell::new(false) })
+    }
+
+    /// The unit, where systemd makes the group once there is a process.
+    pub(super) fn scope(&self) -> Option<&Scope> {
+        self.scope.as_ref()
     }
 
     /// What a mount of type cgroup shows.
@@ -68,7 +77,9 @@ impl Placed {
         if !plan.mounts().iter().any(|mount| mount.kind == MountKind::Cgroup) {
             return Ok(View::Hidden);
         }
-        Ok(self.open()?.view(plan.namespaces().has(CloneFlags::CLONE_NEWCGROUP)))
+        // systemd makes it only around the process.
+        let group = if self.scope.is_some() { ContainerGroup::planned(&self.place)? } else { self.open()? };
+        Ok(group.view())
     }
 
     /// The group for another process.
@@ -109,16 +120,26 @@ impl Placed {
 
     /// Other limits.
     pub(super) fn update(&self, resources: &LinuxResources) -> Result<(), Error> {
-        Ok(self.open()?.apply(resources, true)?)
+        let group = self.open()?;
+        if let Some(scope) = &self.scope {
+            scope.update(resources, group.is_v2()).map_err(refused)?;
+        }
+        Ok(group.apply(resources)?)
     }
 
-    /// Kills what still lives in it, and removes it.
-    pub(super) fn remove(&self) -> Result<(), Error> {
+    /// Removes it; what still lives in it is killed before, or, where `kills` is not given, is somebody else's and keeps it.
+    pub(super) fn remove(&self, kills: bool) -> Result<(), Error> {
         let group = self.open()?;
-        if !group.processes().unwrap_or_default().is_empty() {
-            group.signal(libc::SIGKILL)?;
+        if kills && !group.processes().unwrap_or_default().is_empty() {
+            group.signal(SIGKILL)?;
         }
-        Ok(group.remove()?)
+        if let Some(scope) = &self.scope {
+            scope.stop().map_err(refused)?;
+        }
+        match group.remove() {
+            Err(_) if !kills && !group.processes().unwrap_or_default().is_empty() => Ok(()),
+            result => Ok(result?),
+        }
     }
 
     /// The group itself, for what only looks.
@@ -130,16 +151,59 @@ impl Placed {
     }
 }
 
+fn refused(error: systemd::Error) -> Error {
+    Error::said(error.to_string())
+}
+
 /// Every container has the usual devices; what the spec says comes after and may take them away again.
 fn device_rules(plan: &Plan) -> Vec<LinuxDeviceCgroup> {
     let given = plan.resources().and_then(|resources| resources.devices().clone()).unwrap_or_default();
     given.into_iter().chain(default_device_rules()).collect()
 }
 
-/// The group of a new container.
+/// The group of a new container; removed again, if nobody else is in it, unless it is kept.
 #[derive(Debug)]
 pub(super) struct FirstGroup {
     group: ContainerGroup,
+    rootless: bool,
+    kept: Cell<bool>,
+}
+
+impl Drop for FirstGroup {
+    fn drop(&mut self) {
+        if !self.kept.get() && self.group.warnings().is_empty() {
+            // What led here is the failure to tell.
+            let _partly = self.group.remove();
+        }
+    }
+}
+
+impl FirstGroup {
+    /// Sets the limits and the devices of a plan.
+    pub(super) fn limit(&self, plan: &Plan) -> Result<(), cgroup::Error> {
+        if let Some(resources) = plan.resources() {
+            self.group.apply(resources)?;
+        }
+        if self.rootless {
+            // Devices of the host are out of an ordinary user's reach anyway, and so are the rules.
+            return Ok(());
+        }
+        self.group.apply_devices(&device_rules(plan))
+    }
+
+    /// The container is there.
+    pub(super) fn keep(&self) {
+        self.kept.set(true);
+    }
+
+    pub(super) fn is_kept(&self) -> bool {
+        self.kept.get()
+    }
+
+    /// What is odd but no failure.
+    pub(super) fn warnings(&self) -> &[String] {
+        self.group.warnings()
+    }
 }
 
 impl Group for FirstGroup {

@@ -1,26 +1,29 @@
 //! `create` and `run`: from a bundle to a container whose process is set up, and waits or runs.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, open};
+use nix::sched::CloneFlags;
 use nix::sys::stat::Mode;
-use nix::unistd::mkfifo;
+use nix::unistd::{geteuid, mkfifo};
 
 use super::attendant::Creation;
 use super::bundle::Bundle;
-use super::cgroup::{CgroupOptions, Placed};
+use super::cgroup::{CgroupOptions, FirstGroup, Placed};
 use super::error::Error;
 use super::foreground::{self, Foreground};
 use super::record::{Record, write_whole};
 use super::root::Root;
+use super::systemd::UnitGroup;
 use super::{clock, delete, maps, sources, start};
 use crate::container::{self, Started};
-use crate::init::Resources;
+use crate::init::{Group, Resources};
 use crate::process::seccomp::{Filter, cache};
-use crate::spec::ProcessPlan;
+use crate::spec::{Plan, ProcessPlan};
 use crate::sys::capability;
 
 /// How a container is made.
@@ -101,6 +104,9 @@ fn make(root: &Root, id: &str, options: &CreateOptions, waits: bool) -> Result<M
     }
     check_terminal(bundle.plan.process(), options)?;
     let preserved = foreground::check_preserved(listening, options.preserve_fds)?;
+    if !geteuid().is_root() && !bundle.plan.namespaces().has(CloneFlags::CLONE_NEWUSER) {
+        return Err(Error::said("rootless container requires user namespaces"));
+    }
     let rootfs = bundle.rootfs()?;
     let placed = Placed::locate(&bundle.plan, id, &options.cgroup)?;
     let folder = root.reserve(id)?;
@@ -114,14 +120,21 @@ fn make(root: &Root, id: &str, options: &CreateOptions, waits: bool) -> Result<M
         created: clock::now(),
         annotations: bundle.spec.annotations().clone().unwrap_or_default(),
         placed,
+        private_pids: bundle.plan.namespaces().is_new(CloneFlags::CLONE_NEWPID),
         folder,
     };
-    let made = make_in(root, bundle, record.clone(), options, preserved, waits)
-        .and_then(|made| pid_file.map_or(Ok(()), |file| write_pid(&file, made.record.pid)).map(|()| made));
-    made.inspect_err(|_| {
+    let folder = record.folder.clone();
+    let made = make_in(root, bundle, record, options, preserved, waits).inspect_err(|_| {
         // The first failure is the one to tell.
-        let _partly = delete::remove_all(&record);
-    })
+        let _partly = delete::remove_folder(&folder);
+    })?;
+    match pid_file.map_or(Ok(()), |file| write_pid(&file, made.record.pid)) {
+        Ok(()) => Ok(made),
+        Err(error) => {
+            let _partly = delete::end(&made.record).and_then(|()| delete::destroy(&made.record));
+            Err(error)
+        }
+    }
 }
 
 fn make_in(
@@ -134,21 +147,23 @@ fn make_in(
 ) -> Result<Made, Error> {
     write_whole(&record.folder.join("config.json"), &bundle.text)?;
     let plan = &bundle.plan;
+    let placed = record.placed.clone();
     let power = capability::get().unwrap_or_default();
     let privileged = power.effective >> CAP_SYS_ADMIN & 1 == 1;
     let foreground = Foreground::prepare(plan.process(), options.console_socket.as_deref(), options.detach)?;
     let sources = sources::open(plan, privileged)?;
     let filter = compile(root, plan.seccomp())?;
-    let group = record.placed.create(plan)?;
+    let annotations = &record.annotations.clone();
+    let group = NewGroup::of(&placed, plan, annotations)?;
     let fifo = waits.then(|| make_fifo(&record)).transpose()?;
     let rootfs = open(&record.rootfs, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
         .map_err(|errno| Error::file("open", &record.rootfs)(errno.into()))?;
     let view = record.placed.view(plan)?;
-    let (record, warnings) = (RefCell::new(record), RefCell::new(Vec::new()));
+    let (record, warnings) = (RefCell::new(record), RefCell::new(group.warnings()));
     let hook_state = record.borrow().clone();
     let resources = Resources {
         rootfs: Some(rootfs.as_fd()),
-        group: Some(&group),
+        group: Some(group.as_group()),
         filter: filter.as_ref(),
         sources: &sources,
         cgroup_view: &view,
@@ -164,12 +179,54 @@ fn make_in(
     let writer = if privileged { maps::Writer::Root } else { maps::Writer::User };
     let attendant = Creation { plan, record: &record, warnings: &warnings, maps: writer };
     let started = container::attended(plan, &resources, &attendant)?;
+    group.keep();
+    drop(group);
     let (record, warnings) = (record.into_inner(), warnings.into_inner());
     let foreground = foreground.started()?;
     Ok(Made { bundle, record, started, foreground, warnings })
 }
 
 const CAP_SYS_ADMIN: u32 = 21;
+
+/// The group of a new container, by whoever makes it.
+enum NewGroup<'a> {
+    Files(FirstGroup),
+    Unit(UnitGroup<'a>),
+}
+
+impl<'a> NewGroup<'a> {
+    fn of(
+        placed: &'a Placed,
+        plan: &'a Plan,
+        annotations: &'a HashMap<String, String>,
+    ) -> Result<Self, Error> {
+        match placed.scope() {
+            Some(scope) => Ok(Self::Unit(UnitGroup::new(placed, scope, plan, annotations))),
+            None => Ok(Self::Files(placed.create(plan)?)),
+        }
+    }
+
+    fn as_group(&self) -> &dyn Group {
+        match self {
+            Self::Files(group) => group,
+            Self::Unit(group) => group,
+        }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        match self {
+            Self::Files(group) => group.warnings().to_vec(),
+            Self::Unit(_) => Vec::new(),
+        }
+    }
+
+    fn keep(&self) {
+        match self {
+            Self::Files(group) => group.keep(),
+            Self::Unit(group) => group.keep(),
+        }
+    }
+}
 
 /// Terminals need somebody to hold them.
 pub(super) fn check_terminal(process: &ProcessPlan, options: &CreateOptions) -> Result<(), Error> {

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::AsFd;
 
+use nix::libc::SIGKILL;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
 
@@ -45,13 +46,14 @@ fn delete_remains(root: &Root, id: &str, force: bool) -> Result<(), Error> {
     if force { Ok(()) } else { Err(Error::Missing(id.to_owned())) }
 }
 
-fn end(record: &Record) -> Result<(), Error> {
+/// Kills the first process and waits for its end.
+pub(super) fn end(record: &Record) -> Result<(), Error> {
     let Ok(process) = pidfd::open(Pid::from_raw(record.pid)) else { return Ok(()) };
     if !record.is_alive() {
         return Ok(());
     }
     // It may have ended between the look and the signal.
-    let _ended = pidfd::send_number(process.as_fd(), libc::SIGKILL);
+    let _ended = pidfd::send_number(process.as_fd(), SIGKILL);
     if record.placed.is_frozen() {
         record.placed.set_frozen(false)?;
     }
@@ -69,7 +71,7 @@ fn end(record: &Record) -> Result<(), Error> {
 /// With the first thing that could not be removed.
 pub fn destroy(record: &Record) -> Result<(), Error> {
     let spec = record.spec().ok();
-    record.placed.remove()?;
+    record.placed.remove(!record.private_pids)?;
     remove_folder(&record.folder)?;
     if let Some(spec) = spec.filter(|spec| spec.hooks().is_some()) {
         let plan = Plan::try_from(&spec)?;
@@ -80,13 +82,7 @@ pub fn destroy(record: &Record) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes what a failed `create` has made.
-pub(super) fn remove_all(record: &Record) -> Result<(), Error> {
-    record.placed.remove()?;
-    remove_folder(&record.folder)
-}
-
-fn remove_folder(folder: &std::path::Path) -> Result<(), Error> {
+pub(super) fn remove_folder(folder: &std::path::Path) -> Result<(), Error> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::file("remove", folder)(error)),
         _ => Ok(()),

@@ -3,11 +3,11 @@
 use std::os::fd::AsFd;
 
 use nix::errno::Errno;
+use nix::libc::SIGKILL;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use super::error::Error;
-use super::proc;
 use super::record::Record;
 use super::status::Status;
 use crate::sys::pidfd;
@@ -25,13 +25,13 @@ pub fn kill(record: &Record, signal: i32, all: bool) -> Result<(), Error> {
         return Ok(record.placed.signal(signal)?);
     }
     // Without a pid namespace of its own the other processes outlive the first.
-    let alone = record.pid > 0 && proc::is_own_namespace(record.pid, "pid");
+    let shared = !record.private_pids;
     match record.status() {
         Status::Stopped => Err(Error::said("container not running")),
-        _ if signal == libc::SIGKILL && alone => Ok(record.placed.signal(signal)?),
+        _ if signal == SIGKILL && shared => Ok(record.placed.signal(signal)?),
         status => {
             kill_first(record, signal)?;
-            if status == Status::Paused && signal == libc::SIGKILL {
+            if status == Status::Paused && signal == SIGKILL {
                 record.placed.set_frozen(false)?;
             }
             Ok(())

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bundle::read;
 use super::cgroup::Placed;
+use super::document;
 use super::error::Error;
 use crate::init::HookState;
 
@@ -37,6 +38,8 @@ pub struct Record {
     pub annotations: HashMap<String, String>,
     /// Its cgroup.
     pub placed: Placed,
+    /// Whether all its processes end with the first: it has a pid namespace of its own.
+    pub private_pids: bool,
     /// Where this is stored.
     #[serde(skip)]
     pub folder: PathBuf,
@@ -64,7 +67,7 @@ impl Record {
     pub fn spec(&self) -> Result<Spec, Error> {
         let file = self.folder.join("config.json");
         let text = read(&file).map_err(Error::file("open", &file))?;
-        Ok(serde_json::from_slice(&text)?)
+        Ok(document::spec(&text)?)
     }
 
     pub(super) fn fifo(&self) -> PathBuf {

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::libc::{SIGCHLD, SIGPIPE, SIGWINCH};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::SigSet;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -132,9 +133,9 @@ impl Relay<'_> {
         while let Ok(Some(signal)) = self.signals.read_signal() {
             let number = i32::try_from(signal.ssi_signo).unwrap_or(0);
             match (number, self.ptmx) {
-                (libc::SIGCHLD, _) => status = status.or(self.reap()?),
-                (libc::SIGWINCH, Some(ptmx)) => copy_size(ptmx),
-                (libc::SIGPIPE, _) => {}
+                (SIGCHLD, _) => status = status.or(self.reap()?),
+                (SIGWINCH, Some(ptmx)) => copy_size(ptmx),
+                (SIGPIPE, _) => {}
                 // One that has ended takes no more signals.
                 _ => drop(pidfd::send_number(self.started.pidfd.as_fd(), number)),
             }

@@ -6,9 +6,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::sched::CloneFlags;
 
 use super::error::Error;
-use super::maps;
 use crate::container::userns;
 use crate::failure::StepError;
+use crate::process::subordinate_ids::text;
 use crate::rootfs::bind;
 use crate::spec::{MountIdMap, MountKind, MountPlan, Plan};
 
@@ -51,5 +51,5 @@ fn idmap(plan: &Plan, map: &MountIdMap) -> Result<OwnedFd, Error> {
     if uids.is_empty() {
         return Err(Error::said("an id-mapped mount needs mappings, or a user namespace of the container"));
     }
-    Ok(userns::create_with(&maps::text(uids), &maps::text(gids))?)
+    Ok(userns::create_with(&text(uids), &text(gids))?)
 }

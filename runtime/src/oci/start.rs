@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 
 use nix::errno::Errno;
+use nix::libc::{O_NONBLOCK, SIGKILL};
 use nix::unistd::Pid;
 
 use super::error::Error;
@@ -36,7 +37,7 @@ pub fn start(record: &Record) -> Result<(), Error> {
 /// The process holds the pipe open itself: where nobody reads, it is gone.
 fn release(record: &Record) -> Result<(), Error> {
     let path = record.fifo();
-    let opened = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&path);
+    let opened = OpenOptions::new().write(true).custom_flags(O_NONBLOCK).open(&path);
     let mut fifo = opened.map_err(|error| match error.raw_os_error() {
         Some(code) if code == Errno::ENXIO as i32 => Error::said("cannot start a container that has stopped"),
         _ => Error::file("open", &path)(error),
@@ -54,7 +55,7 @@ pub(super) fn run_poststart(record: &Record, plan: &Plan) -> Result<(), Error> {
     }
     let state = record.document("running", Pid::from_raw(record.pid));
     hook::run_all("poststart", hooks, &state).map_err(|failure| {
-        let killed = super::kill::kill_first(record, libc::SIGKILL);
+        let killed = super::kill::kill_first(record, SIGKILL);
         drop(killed);
         Error::said(failure.message)
     })

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use crate::failure::Failure;
@@ -57,7 +58,7 @@ fn run(hook: &HookPlan, state: &[u8]) -> Result<(), String> {
         return Ok(());
     }
     let (output, errors) = (said(&mut output), said(&mut errors));
-    Err(format!("{}, stdout: {output}, stderr: {errors}", ending(status)))
+    Err(format!("error running hook: {}, stdout: {output}, stderr: {errors}", ending(status)))
 }
 
 /// In memory, so that neither a full pipe nor a slow reader holds anybody up.
@@ -100,8 +101,20 @@ fn ending(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit status {code}"),
-        (None, Some(signal)) => format!("signal {signal}"),
+        (None, Some(signal)) => format!("signal: {}", signal_text(signal)),
         (None, None) => "unknown end".to_owned(),
+    }
+}
+
+/// As strsignal(3) says it, which a static program must not ask.
+fn signal_text(signal: i32) -> String {
+    match Signal::try_from(signal) {
+        Ok(Signal::SIGSYS) => "bad system call".to_owned(),
+        Ok(Signal::SIGKILL) => "killed".to_owned(),
+        Ok(Signal::SIGTERM) => "terminated".to_owned(),
+        Ok(Signal::SIGSEGV) => "segmentation fault".to_owned(),
+        Ok(signal) => signal.as_str().to_owned(),
+        Err(_) => signal.to_string(),
     }
 }
 

@@ -8,8 +8,11 @@ mod bytes;
 pub mod cache;
 mod calls;
 mod check;
+mod conditions;
 mod flags;
+mod involved;
 pub mod listener;
+mod multiplexed;
 mod newer;
 mod profile;
 mod serve;
@@ -24,6 +27,7 @@ use libseccomp::error::SeccompError;
 use nix::errno::Errno;
 use oci_spec::runtime::LinuxSeccomp;
 
+use self::involved::Involved;
 use crate::failure::{Failure, during};
 use crate::sys::seccomp::{self, FLAG_SPEC_ALLOW, Instruction};
 
@@ -141,8 +145,9 @@ impl Filter {
 }
 
 fn instructions(profile: &LinuxSeccomp) -> Result<Vec<Instruction>, CompileError> {
-    let mut instructions = stub::prefix(profile);
-    instructions.extend(bytes::export(&translate::context(profile)?)?);
+    let involved = Involved::of(profile);
+    let mut instructions = stub::prefix(profile, &involved);
+    instructions.extend(bytes::export(&translate::context(profile, &involved)?)?);
     if instructions.len() > MAX_INSTRUCTIONS {
         return Err(CompileError::TooLong(instructions.len()));
     }

@@ -50,6 +50,12 @@ pub(super) fn first_number(arch: Arch) -> u32 {
     }
 }
 
+/// Whether arguments have 64 bits.
+pub(super) fn is_wide(arch: Arch) -> bool {
+    // A bit of the kernel's token says so; x32 and n32 run on wide machines with narrow arguments.
+    arch as u32 & 0x8000_0000 != 0 && !matches!(arch, Arch::ScmpArchMips64n32 | Arch::ScmpArchMipsel64n32)
+}
+
 pub(super) fn scmp(arch: Arch) -> ScmpArch {
     match arch {
         Arch::ScmpArchNative => ScmpArch::Native,

@@ -4,8 +4,8 @@ use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompAction, LinuxSyscall};
 
 use super::CompileError;
 
-/// Pairs of a rule and a name. Docker's profile has 400; libseccomp needs half a second for this many that differ, and
-/// the kernel takes no more instructions than 4096.
+/// Conditions, and names without any. Docker's profile has 400; libseccomp needs half a second for this many, and the
+/// kernel takes no more instructions than these.
 const MAX_RULES: usize = 4096;
 /// The kernel's last error number; what is larger it would cut.
 const MAX_ERRNO: u32 = 4095;

@@ -5,12 +5,17 @@ use std::io::{IoSlice, Write};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use oci_spec::runtime::ContainerProcessState;
 
 use crate::failure::Failure;
+
+/// How long an agent is waited for, and between two looks.
+const PATIENCE: Duration = Duration::from_millis(300);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Connects to the agent's stream socket at `path` and sends the state as JSON, with the listener beside its first
 /// byte, then closes the connection. `state.fds` has to be [`oci_spec::runtime::SECCOMP_FD_NAME`] alone. Waits for an
@@ -24,8 +29,23 @@ pub fn send(path: &Path, state: &ContainerProcessState, listener: BorrowedFd<'_>
         errno: cause.raw_os_error().map_or(Errno::EIO, Errno::from_raw),
     };
     let message = serde_json::to_vec(state).map_err(|error| failed("write state for", error.into()))?;
-    let mut agent = UnixStream::connect(path).map_err(|error| failed("connect to", error))?;
+    let mut agent = connect(path).map_err(|error| failed("failed to connect with", error))?;
     transfer(&mut agent, &message, listener).map_err(|error| failed("send listener to", error))
+}
+
+/// An agent that is started together with the container may need a moment.
+fn connect(path: &Path) -> std::io::Result<UnixStream> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match UnixStream::connect(path) {
+            Err(error) if is_absent(&error) && Instant::now() < until => std::thread::sleep(LOOK),
+            result => return result,
+        }
+    }
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused)
 }
 
 fn transfer(agent: &mut UnixStream, message: &[u8], listener: BorrowedFd<'_>) -> std::io::Result<()> {

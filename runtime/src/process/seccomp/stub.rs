@@ -3,11 +3,12 @@
 //! A program that tries a new call and gets EPERM believes that it may not; only ENOSYS makes it use the old one. So
 //! where a profile refuses what it does not name, calls beyond the last one that it names do not exist. From
 //! [`newer::FIRST`] on that holds for each call by itself; those that are named and that libseccomp does not know are
-//! answered here, except where the answer depends on arguments: such rules have no effect.
+//! answered here, and so are calls with involved rules (see `involved`).
 //!
 //! ```text
 //! for each architecture:  load architecture; another one? -> next
 //!                         load number
+//!                         a call with involved rules -> its answer
 //!                         >= FIRST:  named here -> its answer;  libseccomp's -> filter;  else ENOSYS
 //!                         >  the last one that the profile names -> ENOSYS
 //!                         -> filter
@@ -16,7 +17,8 @@
 use libseccomp::ScmpSyscall;
 use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSyscall};
 
-use super::{architecture, newer};
+use super::involved::{Alternative, Involved};
+use super::{architecture, conditions, newer};
 use crate::sys::seccomp::Instruction;
 
 /// x32 calls are those of x86-64 with this bit.
@@ -42,13 +44,13 @@ enum Step {
 }
 
 /// What stands in front of the filter; nothing where the filter says it all.
-pub(super) fn prefix(profile: &LinuxSeccomp) -> Vec<Instruction> {
+pub(super) fn prefix(profile: &LinuxSeccomp, involved: &Involved<'_>) -> Vec<Instruction> {
     let all = architecture::of(profile);
     let steps: Vec<Step> = all
         .iter()
         // It shares the section of x86-64, which every list of a machine with x32 begins with.
         .filter(|arch| **arch != Arch::ScmpArchX32)
-        .flat_map(|arch| section(profile, *arch, all.contains(&Arch::ScmpArchX32)))
+        .flat_map(|arch| section(profile, involved, *arch, all.contains(&Arch::ScmpArchX32)))
         .collect();
     let length = steps.len();
     let resolve = |(position, step)| match step {
@@ -59,10 +61,10 @@ pub(super) fn prefix(profile: &LinuxSeccomp) -> Vec<Instruction> {
 }
 
 /// What is done for one architecture of the kernel.
-fn section(profile: &LinuxSeccomp, arch: Arch, with_x32: bool) -> Vec<Step> {
-    let mut body = calls(profile, arch);
+fn section(profile: &LinuxSeccomp, involved: &Involved<'_>, arch: Arch, with_x32: bool) -> Vec<Step> {
+    let mut body = calls(profile, involved, arch);
     if arch == Arch::ScmpArchX86_64 {
-        let x32 = if with_x32 { calls(profile, Arch::ScmpArchX32) } else { vec![Step::Filter] };
+        let x32 = if with_x32 { calls(profile, involved, Arch::ScmpArchX32) } else { vec![Step::Filter] };
         let skip = [test(JUMP_IF_SET, X32_BIT, 0, 1), run(JUMP, distance(body.len()))];
         body.splice(0..0, skip);
         body.extend(x32);
@@ -81,10 +83,12 @@ fn section(profile: &LinuxSeccomp, arch: Arch, with_x32: bool) -> Vec<Step> {
 }
 
 /// The decision by the call's number, which is loaded. Never runs out of its own end.
-fn calls(profile: &LinuxSeccomp, arch: Arch) -> Vec<Step> {
+fn calls(profile: &LinuxSeccomp, involved: &Involved<'_>, arch: Arch) -> Vec<Step> {
     let named = Named::of(profile, arch);
     let refusing = refuses_unnamed(profile);
-    let mut steps = Vec::new();
+    let default = profile.default_action().as_u32(profile.default_errno_ret());
+    let mut steps: Vec<Step> =
+        involved.on(arch).flat_map(|(number, all)| call(number, all, arch, default)).collect();
     if refusing && matches!(arch, Arch::ScmpArchS390 | Arch::ScmpArchS390x) {
         // Numbers that do not fit into the instruction and that the kernel does not know come as zero.
         steps.extend([test(JUMP_IF_EQUAL, 0, 0, 1), run(RETURN, NO_SUCH_CALL)]);
@@ -100,6 +104,15 @@ fn calls(profile: &LinuxSeccomp, arch: Arch) -> Vec<Step> {
     }
     steps.push(Step::Filter);
     steps
+}
+
+/// The decision on one call with involved rules; any other number goes on behind it.
+fn call(number: u32, alternatives: &[Alternative], arch: Arch, default: u32) -> Vec<Step> {
+    let wide = architecture::is_wide(arch);
+    let body = alternatives.iter().flat_map(|one| conditions::alternative(one, wide)).map(Step::Do);
+    let body: Vec<Step> = body.chain([run(RETURN, default)]).collect();
+    let skip = [test(JUMP_IF_EQUAL, number, 1, 0), run(JUMP, distance(body.len()))];
+    skip.into_iter().chain(body).collect()
 }
 
 /// Whether a call that no rule names is refused, and in a way that keeps a program from falling back.

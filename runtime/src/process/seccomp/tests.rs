@@ -1,3 +1,7 @@
+mod conditions;
+mod foreign;
+mod machine;
+
 use oci_spec::runtime::LinuxSeccomp;
 use serde_json::{Value, json};
 

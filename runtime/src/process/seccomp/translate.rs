@@ -1,18 +1,24 @@
 //! From an OCI seccomp profile to libseccomp's form.
 
-use libseccomp::error::SeccompError;
-use libseccomp::{ScmpAction, ScmpArgCompare, ScmpCompareOp, ScmpFilterContext, ScmpSyscall};
+use std::collections::HashSet;
+
+use libseccomp::error::{SeccompErrno, SeccompError};
+use libseccomp::{ScmpAction, ScmpArch, ScmpArgCompare, ScmpCompareOp, ScmpFilterContext, ScmpSyscall};
 use oci_spec::runtime::{
     LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompOperator, LinuxSyscall,
 };
 
-use super::{CompileError, architecture};
+use super::involved::{Involved, split};
+use super::{CompileError, architecture, multiplexed};
 
 const EPERM: u32 = 1;
 const ENOSYS: i32 = 38;
 
-/// Of a profile that was checked.
-pub(super) fn context(profile: &LinuxSeccomp) -> Result<ScmpFilterContext, CompileError> {
+/// Of a profile that was checked, without the calls that are involved.
+pub(super) fn context(
+    profile: &LinuxSeccomp,
+    involved: &Involved<'_>,
+) -> Result<ScmpFilterContext, CompileError> {
     let default = action(profile.default_action(), profile.default_errno_ret());
     let mut context = ScmpFilterContext::new(default)?;
     // An architecture that the profile does not name has no business here; programs see that it does not exist.
@@ -24,28 +30,43 @@ pub(super) fn context(profile: &LinuxSeccomp) -> Result<ScmpFilterContext, Compi
             .add_arch(architecture::scmp(*arch))
             .map_err(|_| CompileError::Unsupported { field: "architectures", value: arch.to_string() })?;
     }
-    for rule in profile.syscalls().iter().flatten() {
-        add(&mut context, rule, default)?;
+    let rules = profile.syscalls().as_deref().unwrap_or_default();
+    let rules = || rules.iter().filter(|rule| action(rule.action(), rule.errno_ret()) != default);
+    // One without conditions takes the others of its call in; libseccomp need not put those together first.
+    let (plain, conditional): (Vec<_>, Vec<_>) = rules().partition(|rule| is_plain(rule));
+    let settled: HashSet<&str> = plain.iter().flat_map(|rule| rule.names()).map(String::as_str).collect();
+    for rule in plain {
+        add(&mut context, rule, |_| true, involved)?;
+    }
+    for rule in conditional {
+        add(&mut context, rule, |name| !settled.contains(name), involved)?;
     }
     Ok(context)
+}
+
+fn is_plain(rule: &LinuxSyscall) -> bool {
+    rule.args().as_ref().is_none_or(Vec::is_empty)
 }
 
 fn add(
     context: &mut ScmpFilterContext,
     rule: &LinuxSyscall,
-    default: ScmpAction,
+    is_wanted: impl Fn(&str) -> bool,
+    involved: &Involved<'_>,
 ) -> Result<(), CompileError> {
     let action = action(rule.action(), rule.errno_ret());
-    if action == default {
-        return Ok(());
-    }
-    let conditions: Vec<ScmpArgCompare> = rule.args().iter().flatten().map(condition).collect();
-    let alternatives = alternatives(rule.args().as_deref().unwrap_or_default(), &conditions);
-    for name in rule.names() {
-        // A name that this libseccomp does not know is that of a newer kernel (see `stub`) or another architecture.
+    let alternatives = split(rule.args().as_deref().unwrap_or_default());
+    let alternatives: Vec<Vec<ScmpArgCompare>> =
+        alternatives.iter().map(|conditions| conditions.iter().map(condition).collect()).collect();
+    for name in rule.names().iter().filter(|name| is_wanted(name)) {
+        // A name that this libseccomp does not know is that of a newer kernel (see `stub`).
         let Ok(call) = ScmpSyscall::from_name(name) else { continue };
-        add_call(context, action, call, &alternatives)
-            .map_err(|source| CompileError::Rule { call: name.clone(), source })?;
+        let added = if involved.has(name) {
+            refuse_whole(context, action, name, involved)
+        } else {
+            alternatives.iter().try_for_each(|conditions| add_call(context, action, call, conditions))
+        };
+        added.map_err(|source| CompileError::Rule { call: name.clone(), source })?;
     }
     Ok(())
 }
@@ -54,30 +75,40 @@ fn add_call(
     context: &mut ScmpFilterContext,
     action: ScmpAction,
     call: ScmpSyscall,
-    alternatives: &[&[ScmpArgCompare]],
+    conditions: &[ScmpArgCompare],
 ) -> Result<(), SeccompError> {
-    if alternatives.is_empty() {
+    if conditions.is_empty() {
         context.add_rule(action, call)?;
-    }
-    for conditions in alternatives {
+    } else {
         context.add_rule_conditional(action, call, conditions)?;
     }
     Ok(())
 }
 
-/// All conditions must hold at once, except where two are about one argument: libseccomp has no rule for that, and runc,
-/// whose reading all profiles were written for, then takes each condition for a rule of its own.
-fn alternatives<'a>(
-    arguments: &[LinuxSeccompArg],
-    conditions: &'a [ScmpArgCompare],
-) -> Vec<&'a [ScmpArgCompare]> {
-    let mut indices: Vec<usize> = arguments.iter().map(LinuxSeccompArg::index).collect();
-    indices.sort_unstable();
-    let repeated = indices.windows(2).any(|pair| pair.first() == pair.last());
-    if repeated {
-        conditions.chunks(1).collect()
-    } else {
-        conditions.chunks(conditions.len().max(1)).collect()
+/// Where an involved call is also a part of another one, whose arguments lie in memory, what refuses it under some
+/// conditions refuses all of that part, and what allows it allows nothing.
+fn refuse_whole(
+    context: &mut ScmpFilterContext,
+    action: ScmpAction,
+    name: &str,
+    involved: &Involved<'_>,
+) -> Result<(), SeccompError> {
+    let allows = matches!(action, ScmpAction::Allow | ScmpAction::Log | ScmpAction::Trace(_));
+    let raw = ScmpSyscall::from_name_by_arch(name, ScmpArch::X86)?.as_raw_syscall();
+    match multiplexed::whole(raw).filter(|_| involved.is_multiplexed() && !allows) {
+        Some((whole, part)) => {
+            let is_part = ScmpArgCompare::new(0, ScmpCompareOp::Equal, part);
+            first_wins(add_call(context, action, ScmpSyscall::from_name(whole)?, &[is_part]))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Two rules may refuse one part in different ways.
+fn first_wins(added: Result<(), SeccompError>) -> Result<(), SeccompError> {
+    match added {
+        Err(error) if error.errno() == Some(SeccompErrno::EEXIST) => Ok(()),
+        other => other,
     }
 }
 

@@ -74,6 +74,7 @@ impl Drop for Ground {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a benchmark may spawn")]
 fn compile(source: &str, to: &Path) -> Result<()> {
     let mut gcc = Command::new("gcc")
         .args(["-static", "-O2", "-Wall", "-x", "c", "-", "-o"])
