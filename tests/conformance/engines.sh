@@ -37,9 +37,15 @@ if [[ -z ${ENGINES_FOLDER-} ]]; then
   install_missing
   ENGINES_FOLDER=$(mktemp -d /tmp/sandlot-engines-XXXXXX)
   export ENGINES_FOLDER
+  # Remapped users pass through it.
+  chmod 711 "$ENGINES_FOLDER"
   status=0
   # Not `ip netns exec`: it mounts a new /sys, without the control groups.
-  unshare --net --mount --propagation private --pid --fork --kill-child --mount-proc "$0" "$@" || status=$?
+  # In the background, so that a signal is heard at once; the end of unshare is the end of all in its pid namespace.
+  unshare --net --mount --propagation private --pid --fork --kill-child --mount-proc "$0" "$@" &
+  child=$!
+  trap 'kill -KILL "$child"' HUP INT TERM
+  wait "$child" || status=$?
   # The pid namespace has taken all processes along, and the mount namespace all mounts.
   find /sys/fs/cgroup -depth -type d -path "*/$(basename "$ENGINES_FOLDER")*" -exec rmdir {} + 2>/dev/null || true
   rm -rf --one-file-system "$ENGINES_FOLDER"

@@ -188,7 +188,7 @@ check_logs() {
 check_attach() {
   background main --interactive "$image" cat
   # Whether attach ends with its input differs between the engines.
-  echo typed | timeout --foreground 3 $(words) attach main || true
+  echo typed | timeout --foreground --signal KILL 3 $(words) attach main || true
   eventually sh -c "$(words) logs main 2>&1 | grep -q typed"
 }
 

@@ -6,14 +6,11 @@ export DOCKER_CONFIG=$folder/client
 
 # Starts a daemon with further options and waits until it answers.
 daemon() {
-  mkdir -p "$folder/daemon"
-  # /usr/sbin: docker-proxy, iptables and our own copy of nothing else.
   dockerd --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/docker.pid" --host "$DOCKER_HOST" \
     --config-file "$folder/daemon/none.json" --cgroup-parent "/$group" --storage-driver overlay2 \
     --exec-opt native.cgroupdriver=cgroupfs --add-runtime "under-test=$runtime" --default-runtime under-test \
     --bip 10.213.7.1/24 "$@" >>"$folder/dockerd.log" 2>&1 &
-  daemon_pid=$!
-  local end=$((SECONDS + 60))
+  local daemon_pid=$! end=$((SECONDS + 60))
   until docker version >/dev/null 2>&1; do
     kill -0 "$daemon_pid" 2>/dev/null || { tail -n 20 "$folder/dockerd.log" >&2; fail "dockerd ended at its start"; }
     ((SECONDS < end)) || fail "dockerd does not answer"
@@ -21,17 +18,26 @@ daemon() {
   done
 }
 
+# By the number in its file: a check may have started it, whose shell is gone.
 daemon_end() {
-  kill "$daemon_pid"
-  wait "$daemon_pid" 2>/dev/null || true
+  local pid
+  pid=$(cat "$folder/docker.pid" 2>/dev/null) || return 0
+  kill "$pid"
+  eventually gone "$pid"
 }
+gone() { [[ ! -e /proc/$1/exe ]]; }
 
-engine_start() { echo '{}' >"$folder/none.json"; mkdir -p "$folder/daemon"; echo '{}' >"$folder/daemon/none.json"; daemon; }
+engine_start() {
+  mkdir -p "$folder/daemon"
+  # Not the host's.
+  echo '{}' >"$folder/daemon/none.json"
+  daemon
+}
 engine_stop() { daemon_end; }
 
 # The engine's command line, as words: for script(1).
 words() { echo docker; }
-e() { timeout --foreground 60 docker "$@"; }
+e() { timeout --foreground --kill-after 5 60 docker "$@"; }
 # Options of every `run`.
 run_options=()
 
@@ -51,9 +57,10 @@ remapped() {
   echo 'remapped:x:64999:64999::/:/bin/false' >>"$folder/passwd"
   echo 'remapped:x:64999:' >>"$folder/group"
   echo 'remapped:100000:65536' | tee "$folder/subuid" >"$folder/subgid"
-  daemon --userns-remap remapped
-  busybox_image | import_image "$image"
-  "$1" || status=$?
+  set +e
+  (set -e; daemon --userns-remap remapped; busybox_image | import_image "$image"; "$1")
+  status=$?
+  set -e
   remove_containers
   daemon_end
   umount /etc/passwd /etc/group /etc/subuid /etc/subgid

@@ -17,7 +17,7 @@ engine_stop() { e stop --all --time 0 >/dev/null 2>&1 || true; }
 
 # The engine's command line, as words: for script(1).
 words() { echo podman "${podman_options[@]}"; }
-e() { timeout --foreground 60 podman "${podman_options[@]}" "$@"; }
+e() { timeout --foreground --kill-after 5 60 podman "${podman_options[@]}" "$@"; }
 # Options of every `run`.
 run_options=(--cgroup-parent "/$group")
 
