@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-OCI_FLAGS := -p sandlot-runtime --features standalone --bin sandlot-oci
+RUNTIME_FLAGS := -p sandlot-runtime --features standalone --bin
 # Not position-independent: relocations would make half a megabyte of every pid 1 its own, and each start slower.
 STATIC := -C target-feature=+crt-static -C relocation-model=static
 SANDLOT_FLAGS ?=
@@ -28,13 +28,16 @@ web: web/dist/app.js
 
 build: prerequisites web ## release binaries at target/release/
 	cargo rustc --release -p sandlot-server --bin sandlot -- $(STATIC)
-	cargo rustc --release $(OCI_FLAGS) -- $(STATIC)
+	cargo rustc --release $(RUNTIME_FLAGS) sandlot-supervisor -- $(STATIC)
+	cargo rustc --profile oci $(RUNTIME_FLAGS) sandlot-oci -- $(STATIC)
+	install -m 755 target/oci/sandlot-oci target/release/sandlot-oci
 
 run: build ## install what is missing, build, make the images, start, print the URL
 	target/release/sandlot serve $(SANDLOT_FLAGS)
 
-oci: ## the small static binary, debug profile
-	cargo rustc $(OCI_FLAGS) -- $(STATIC)
+oci: ## the runtime and the supervisor, static, debug profile
+	cargo rustc $(RUNTIME_FLAGS) sandlot-supervisor -- $(STATIC)
+	cargo rustc $(RUNTIME_FLAGS) sandlot-oci -- $(STATIC)
 
 probe: ## the static program that the tests of containment run inside
 	cargo rustc -p sandlot-tests --features probe --bin sandlot-probe -- $(STATIC)
@@ -46,7 +49,7 @@ target/images/workbench.tar: deploy/images/workbench.sh
 
 test-images: dev target/images/workbench.tar ## the large image, made once for the tests that run in it
 
-dev: web oci probe ## both binaries, debug profile
+dev: web oci probe ## every binary, debug profile
 	cargo build -p sandlot-server
 
 fmt: ## format everything

@@ -24,7 +24,7 @@ fn run(program: &str, arguments: &[&str]) -> Result<()> {
 }
 
 fn install() -> Result<()> {
-    for name in ["sandlot", "sandlot-oci"] {
+    for name in ["sandlot", "sandlot-supervisor", "sandlot-oci"] {
         let to = Path::new("/usr/bin").join(name);
         std::fs::copy(binary(name)?, &to)?;
     }

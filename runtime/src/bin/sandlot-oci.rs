@@ -1,18 +1,14 @@
-//! `sandlot-oci`: the small binary of the runtime: an OCI runtime by its command line, the supervisor, the guardian and
-//! pid 1 of an instance.
+//! `sandlot-oci`: an OCI runtime by its command line, and pid 1 of an instance.
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use sandlot_runtime::{cli, reaper, supervisor};
+use sandlot_runtime::{cli, reaper};
 
 fn main() -> ExitCode {
     // Pid 1 comes first and touches nothing else: its memory is paid for in every instance.
     match std::env::args_os().nth(1).as_deref().and_then(std::ffi::OsStr::to_str) {
         Some("reaper") => ExitCode::from(u8::try_from(reaper::run()).unwrap_or(1)),
-        Some("supervisor") => {
-            ExitCode::from(u8::try_from(supervisor::run(std::env::args_os().skip(2))).unwrap_or(1))
-        }
         Some("version") => ExitCode::from(u8::from(version().is_err())),
         _ => ExitCode::from(u8::try_from(cli::run(std::env::args_os())).unwrap_or(255)),
     }

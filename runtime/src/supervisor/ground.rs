@@ -5,11 +5,12 @@
 use std::fs::{File, Permissions};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::name::{InstanceIndex, SessionNumber};
 use super::node::NodeFile;
 use super::protocol::Machine;
+use super::role;
 use crate::cgroup::{self, Tree};
 use crate::container::reaper_program;
 use crate::disk::{self, Driver, Wish};
@@ -53,7 +54,7 @@ pub(crate) struct Ground {
     pub(crate) tree: Tree,
     /// How files are limited.
     pub(crate) driver: Driver,
-    /// This very program, which is also pid 1 of every instance, in a file that nobody can write.
+    /// The program that is pid 1 of every instance, in a file that nobody can write.
     pub(crate) reaper: OwnedFd,
     filters: [Filter; 2],
 }
@@ -69,7 +70,8 @@ impl Ground {
         // (CVE-2021-41103).
         let folder = node.state_dir.join("node");
         std::fs::set_permissions(&folder, Permissions::from_mode(0o700)).map_err(io("close", folder))?;
-        let program = Path::new("/proc/self/exe");
+        let own = role::own_path().map_err(io("find", "the own program".into()))?;
+        let reaper = own.with_file_name("sandlot-oci");
         let layers = File::open(node.layers_dir()).map_err(io("open", node.layers_dir()))?;
         unpack::remove_unfinished(layers.as_fd())
             .map_err(|errno| io("clean", node.layers_dir())(errno.into()))?;
@@ -77,7 +79,7 @@ impl Ground {
             node: node.clone(),
             tree: Tree::open(&node.cgroup_parent)?,
             driver: Driver::probe(&node.state_dir.join("node"), node.disk.parse::<Wish>()?)?,
-            reaper: reaper_program::load(program).map_err(io("load", program.to_owned()))?,
+            reaper: reaper_program::load(&reaper).map_err(io("load", reaper))?,
             filters: [compile(false)?, compile(true)?],
         })
     }

@@ -1,4 +1,4 @@
-//! The roles of `sandlot-oci supervisor`, told apart by their arguments, and how one starts another.
+//! The roles of `sandlot-supervisor`, told apart by their arguments, and how one starts another.
 //!
 //! ```text
 //! supervisor --node-file P                          the guardian, as an operator or serve starts it
@@ -37,11 +37,11 @@ enum Role {
     Check { state: RawFd },
 }
 
-/// The program `sandlot-oci supervisor`; `arguments` are those after that word. Returns the exit code.
+/// The program `sandlot-supervisor`; `arguments` are those after its name. Returns the exit code.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> i32 {
     let arguments: Vec<OsString> = arguments.collect();
     let Some(role) = parse(&arguments) else {
-        log::warn("usage: sandlot-oci supervisor --node-file PATH");
+        log::warn("usage: sandlot-supervisor --node-file PATH");
         return 2;
     };
     match play(role) {
@@ -138,7 +138,7 @@ fn start(
     }
 }
 
-/// Replaces this program by `program` as `sandlot-oci supervisor words..`, `given` staying open. Where the file cannot be
+/// Replaces this program by `program` as `sandlot-supervisor words..`, `given` staying open. Where the file cannot be
 /// started, this very program takes its place.
 pub(crate) fn replace(
     program: &Path,
@@ -157,8 +157,9 @@ pub(crate) fn replace(
 /// [`replace`] without another try.
 pub(crate) fn exec(program: &Path, words: &[&Path]) -> io::Result<std::convert::Infallible> {
     let text = |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from);
-    let head = [Path::new("sandlot-oci"), Path::new("supervisor")];
-    let arguments = head.iter().chain(words).map(|word| text(word)).collect::<io::Result<Vec<_>>>()?;
+    let head = Path::new("sandlot-supervisor");
+    let arguments =
+        std::iter::once(&head).chain(words).map(|word| text(word)).collect::<io::Result<Vec<_>>>()?;
     let variable = |(name, value): (OsString, OsString)| {
         CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).map_err(io::Error::from)
     };

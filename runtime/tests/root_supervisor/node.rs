@@ -58,7 +58,9 @@ impl Node {
         let mut file = node_file(folder.path());
         change(&mut file);
         file.save(&folder.path().join("node.json")).unwrap();
-        fs::copy(static_program(), folder.path().join("sandlot-oci")).unwrap();
+        for name in ["sandlot-supervisor", "sandlot-oci"] {
+            fs::copy(static_program(name), folder.path().join(name)).unwrap();
+        }
         let guardian = guardian(folder.path());
         let (tar, layer) = tiny();
         let node = Self { folder, file, guardian, layer, _alone: alone };
@@ -221,7 +223,7 @@ impl Node {
 
     /// Guardians, supervisors and workers of this node.
     pub(crate) fn processes(&self) -> Vec<String> {
-        let program = self.folder.path().join("sandlot-oci");
+        let program = self.folder.path().join("sandlot-supervisor");
         let program = program.to_str().unwrap();
         let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
         let runs = |entry: &fs::DirEntry| {
@@ -251,7 +253,13 @@ impl Node {
             .filter_map(|entry| Some(fs::read_link(entry.path()).ok()?.display().to_string()))
             .collect();
         // The numbers of sockets and namespaces differ from one to the next.
-        held.iter_mut().for_each(|text| text.truncate(text.find(":[").unwrap_or(text.len())));
+        let bare = |text: &mut String| match text.split_once(":[") {
+            Some((kind, number)) if number.starts_with(|c: char| c.is_ascii_digit()) => {
+                *text = kind.to_owned()
+            }
+            _ => {}
+        };
+        held.iter_mut().for_each(bare);
         held.sort();
         held
     }
@@ -359,8 +367,7 @@ fn node_file(folder: &Path) -> NodeFile {
 #[expect(clippy::disallowed_methods, reason = "a test starts the real program")]
 fn guardian(folder: &Path) -> Child {
     let log = File::options().append(true).create(true).open(folder.join("log")).unwrap();
-    Program::new(folder.join("sandlot-oci"))
-        .arg("supervisor")
+    Program::new(folder.join("sandlot-supervisor"))
         .arg("--node-file")
         .arg(folder.join("node.json"))
         .stdin(Stdio::null())
@@ -370,9 +377,9 @@ fn guardian(folder: &Path) -> Child {
         .unwrap()
 }
 
-fn static_program() -> PathBuf {
+fn static_program(name: &str) -> PathBuf {
     let own = std::env::current_exe().unwrap();
-    let program = own.parent().and_then(Path::parent).unwrap().join("sandlot-oci");
+    let program = own.parent().and_then(Path::parent).unwrap().join(name);
     assert!(program.exists(), "`{}` is missing: run `make oci` first", program.display());
     program
 }

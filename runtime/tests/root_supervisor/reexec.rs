@@ -11,7 +11,7 @@ use super::node::{Node, end, read_until, session, type_and_read, wait_for};
 /// Puts a new file at the program's path, as an installation does.
 fn install(node: &Node, bytes: &[u8]) {
     use std::os::unix::fs::PermissionsExt;
-    let path = node.folder.path().join("sandlot-oci");
+    let path = node.folder.path().join("sandlot-supervisor");
     let beside = path.with_extension("new");
     fs::write(&beside, bytes).unwrap();
     fs::set_permissions(&beside, fs::Permissions::from_mode(0o755)).unwrap();
@@ -31,7 +31,7 @@ fn a_new_program_takes_over_everything() {
         nix::unistd::write(ptmx, counting.as_bytes()).unwrap();
     }
     let before = node.settled_descriptors(first.pid);
-    let program = fs::read(node.folder.path().join("sandlot-oci")).unwrap();
+    let program = fs::read(node.folder.path().join("sandlot-supervisor")).unwrap();
     for _ in 0..3 {
         install(&node, &program);
         assert_eq!(client.call(Request::Reexec, &[]).unwrap().0, Reply::Done);
@@ -64,7 +64,7 @@ fn a_program_that_cannot_start_changes_nothing() {
     let (mut client, first) = node.greeted();
     node.start_session(&mut client, 1, 1);
     let (ptmx, _ring) = node.open_terminal(&mut client, 1, 1);
-    let program = fs::read(node.folder.path().join("sandlot-oci")).unwrap();
+    let program = fs::read(node.folder.path().join("sandlot-supervisor")).unwrap();
     for broken in [&b"no program"[..], b"#!/bin/false\n", &program[..program.len() / 16]] {
         install(&node, broken);
         match client.call(Request::Reexec, &[]) {

@@ -1,4 +1,4 @@
-//! `sandlot supervisor`: becomes the guardian of this node's supervisor, which is the small binary beside this one.
+//! `sandlot supervisor`: becomes the guardian of this node's supervisor, a binary beside this one.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -16,5 +16,5 @@ use crate::serve::container::supervisor::supervisor_program;
 pub(super) fn become_guardian(config: &Config) -> Result<std::convert::Infallible> {
     let file = node_file::write(config)?;
     let program = supervisor_program()?;
-    Err(Command::new(program).arg("supervisor").arg("--node-file").arg(file).exec().into())
+    Err(Command::new(program).arg("--node-file").arg(file).exec().into())
 }

@@ -26,9 +26,10 @@ impl Supervisor {
         }
     }
 
-    /// Watches the instances of a session that are not watched yet.
+    /// Watches the instances of a session that are not watched yet; once it is ending, nothing is to be held open.
     pub(super) fn watch_memory(&mut self, number: SessionNumber) {
-        let Some(session) = self.state.sessions.get(&number) else { return };
+        let session = self.state.sessions.get(&number).filter(|session| session.is_running());
+        let Some(session) = session else { return };
         let indexes: Vec<_> = session.instances.iter().map(|instance| instance.machine.index).collect();
         for index in indexes {
             if let Err(error) = self.watch_instance(number, index) {

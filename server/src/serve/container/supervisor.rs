@@ -51,14 +51,14 @@ fn start_guardian(config: &Config) -> Result<Child> {
     let file = node_file::write(config)?;
     let program = supervisor_program()?;
     let mut command = Command::new(&program);
-    command.arg("supervisor").arg("--node-file").arg(file).stdin(Stdio::null()).stdout(Stdio::null());
+    command.arg("--node-file").arg(file).stdin(Stdio::null()).stdout(Stdio::null());
     command.spawn().with_context(|| format!("start `{}`", program.display()))
 }
 
-/// The small static binary beside this one.
+/// The supervisor's static binary, beside this one.
 pub(crate) fn supervisor_program() -> Result<PathBuf> {
     let own = std::env::current_exe()?;
-    let program = own.with_file_name("sandlot-oci");
+    let program = own.with_file_name("sandlot-supervisor");
     ensure!(program.is_file(), "`{}` is missing: it is installed beside `sandlot`", program.display());
     Ok(program)
 }
