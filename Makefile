@@ -9,7 +9,7 @@ STATIC := -C target-feature=+crt-static -C relocation-model=static
 SANDLOT_FLAGS ?=
 export LIBSECCOMP_LIB_PATH ?= $(shell dirname "$$(gcc -print-file-name=libseccomp.a 2>/dev/null)")
 
-.PHONY: help build run test check fmt test-vm soak conformance bench web oci probe test-images dev prerequisites screenshots
+.PHONY: help build run test check fmt test-vm soak conformance fuzz bench web oci probe test-images dev prerequisites screenshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ conformance: oci ## runc's own suite and real engines (podman, dockerd) on top o
 	tests/conformance/run.sh
 	tests/conformance/engines.sh podman
 	tests/conformance/engines.sh dockerd
+
+fuzz: ## every fuzz target for a minute
+	tests/fuzz/run.sh
 
 bench: build ## latencies and throughput as ratios against a floor measured in the same run
 	cargo run --release -p sandlot-tests --bin sandlot-bench

@@ -15,7 +15,7 @@ stage() {
 
 stage prerequisites deploy/prerequisites.sh test
 # shellcheck disable=SC2016
-stage "scripts" bash -c 'for s in deploy/*.sh deploy/images/*.sh tests/conformance/*.sh; do bash -n "$s"; done'
+stage "scripts" bash -c 'for s in deploy/*.sh deploy/images/*.sh tests/conformance/*.sh tests/fuzz/*.sh; do bash -n "$s"; done'
 stage "web pages" make --no-print-directory web
 stage "web types and unit tests" npm --prefix web test
 stage format cargo fmt --all --check

@@ -18,7 +18,7 @@ mod resources;
 mod root;
 mod stage;
 mod steps;
-mod sync;
+pub mod sync;
 
 pub use resources::{Group, HookState, Identity, Program, Resources};
 pub use stage::{Stage, Step};

@@ -38,7 +38,7 @@ pub use bundle::Bundle;
 pub use cgroup::{CgroupOptions, Placed, SubGroups};
 pub use create::{CreateOptions, create, run};
 pub use delete::{delete, destroy};
-pub use document::process as read_process;
+pub use document::{process as read_process, spec as read_config};
 pub use error::Error;
 pub use exec::{ExecOptions, check_exec, exec};
 pub use kill::{kill, parse_signal};

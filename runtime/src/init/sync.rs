@@ -60,6 +60,27 @@ pub enum Report {
     Closed,
 }
 
+impl Report {
+    /// What a packet says.
+    ///
+    /// # Errors
+    /// `EPROTO` when it says nothing that a child says.
+    pub fn read(packet: &[u8], descriptors: Vec<OwnedFd>) -> Result<Self, Errno> {
+        match packet.split_first() {
+            None => Ok(Self::Closed),
+            Some((&READY, _)) => Ok(Self::Ready(descriptors)),
+            Some((&MAPS, _)) => Ok(Self::Maps),
+            Some((&HOOKS, _)) => Ok(Self::Hooks),
+            Some((&PID, number)) => read_number(number).map(Pid::from_raw).map(Self::Pid),
+            Some((&LISTENER, number)) => read_number(number).map(Self::Listener),
+            Some((&FAILED, error)) => {
+                serde_json::from_slice(error).map(Self::Failed).map_err(|_| Errno::EPROTO)
+            }
+            Some(_) => Err(Errno::EPROTO),
+        }
+    }
+}
+
 /// The worker's end.
 #[derive(Debug)]
 pub struct ParentEnd(OwnedFd);
@@ -86,19 +107,7 @@ impl ParentEnd {
         wait_readable(self.0.as_fd(), Some(deadline))?;
         let mut buffer = [0; MAX_REPORT_BYTES];
         let received = packet::receive(self.0.as_fd(), &mut buffer).map_err(errno)?;
-        let bytes = buffer.get(..received.length).unwrap_or_default();
-        match bytes.split_first() {
-            None => Ok(Report::Closed),
-            Some((&READY, _)) => Ok(Report::Ready(received.descriptors)),
-            Some((&MAPS, _)) => Ok(Report::Maps),
-            Some((&HOOKS, _)) => Ok(Report::Hooks),
-            Some((&PID, number)) => read_number(number).map(Pid::from_raw).map(Report::Pid),
-            Some((&LISTENER, number)) => read_number(number).map(Report::Listener),
-            Some((&FAILED, error)) => {
-                serde_json::from_slice(error).map(Report::Failed).map_err(|_| Errno::EPROTO)
-            }
-            Some(_) => Err(Errno::EPROTO),
-        }
+        Report::read(buffer.get(..received.length).unwrap_or_default(), received.descriptors)
     }
 
     /// Lets the child go on.

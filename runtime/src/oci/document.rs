@@ -5,7 +5,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// A config.
-pub(super) fn spec(text: &[u8]) -> serde_json::Result<Spec> {
+///
+/// # Errors
+/// When it is none.
+pub fn spec(text: &[u8]) -> serde_json::Result<Spec> {
     read(text, |value| {
         if let Some(process) = value.get_mut("process").filter(|process| !process.is_null()) {
             complete_process(process);

@@ -1,12 +1,4 @@
 //! A packet from a client of the supervisor: it is read or refused, and what is read can be written and read again.
-//!
-//! Run it with coverage on the pinned toolchain:
-//!
-//! ```text
-//! cd tests/fuzz
-//! RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table -Ccodegen-units=1" \
-//!     cargo run --release --target x86_64-unknown-linux-gnu --bin call -- -max_total_time=60 corpus/call
-//! ```
 
 #![no_main]
 

@@ -1,8 +1,4 @@
-//! A system call filter's profile: it is read and compiled, or refused, in bounded time. Built and run as `call` is:
-//!
-//! ```text
-//! cargo run --release --target x86_64-unknown-linux-gnu --bin seccomp -- -timeout=30 -max_total_time=60 corpus/seccomp
-//! ```
+//! A system call filter's profile: it is read and compiled, or refused, in bounded time.
 
 #![no_main]
 

@@ -1,10 +1,13 @@
 //! The published ways out of other runtimes, one test each.
 
 use std::fs;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 use std::process::Stdio;
 
+use nix::errno::Errno;
+use sandlot_runtime::sys::mount::{self, Change, MOUNT_ATTR_RDONLY};
 use serde_json::json;
 
 use crate::ground::{Ground, Said, program};
@@ -57,10 +60,15 @@ fn the_runtimes_program_is_read_only_for_good() {
     let state = fs::read_to_string(ground.bundle.path().join("state/own/state.json")).unwrap();
     let state: serde_json::Value = serde_json::from_str(&state).unwrap();
     let held = fs::OpenOptions::new().read(true).open(format!("/proc/{}/exe", state["pid"])).unwrap();
+    // Its mount belongs to no namespace, so not even root on the host can change it or have a copy of it.
+    let writable = Change { clear: MOUNT_ATTR_RDONLY, ..Change::default() };
+    assert_eq!(mount::change(held.as_fd(), &writable), Err(Errno::EINVAL));
+    assert_eq!(mount::open_tree(held.as_fd(), c"").err(), Some(Errno::EINVAL));
     assert!(run(&["delete", "-f", "own"]).success());
+    assert_eq!(mount::change(held.as_fd(), &writable), Err(Errno::EINVAL));
     let held = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&held));
     let code = fs::OpenOptions::new().write(true).open(&held).err().and_then(|error| error.raw_os_error());
-    assert_eq!(code, Some(nix::errno::Errno::EROFS as i32));
+    assert_eq!(code, Some(Errno::EROFS as i32));
     assert!(fs::OpenOptions::new().write(true).open(&own).is_ok(), "by its own path it can be written to");
 }
 

@@ -53,21 +53,11 @@ const PROPAGATION: [(&str, u64, bool); 8] = [
 ];
 
 /// Options that every file system knows by itself.
-const SUPERBLOCK: [&str; 10] = [
-    "async",
-    "dirsync",
-    "iversion",
-    "lazytime",
-    "mand",
-    "noiversion",
-    "nolazytime",
-    "nomand",
-    "sync",
-    "silent",
-];
+const SUPERBLOCK: [&str; 7] = ["async", "dirsync", "lazytime", "mand", "nolazytime", "nomand", "sync"];
 
-/// Read above, or meaning what holds anyway.
-const PLAIN: [&str; 5] = ["bind", "rbind", "remount", "defaults", "loud"];
+/// Read above, or meaning what holds anyway: a file system decides itself whether it counts versions (Linux 6.1), and how
+/// much the kernel logs is not a container's to say.
+const PLAIN: [&str; 8] = ["bind", "rbind", "remount", "defaults", "loud", "silent", "iversion", "noiversion"];
 
 /// Every option that is understood by its name, for `features`.
 pub const MOUNT_OPTIONS: [&str; 62] = [
