@@ -22,6 +22,7 @@ mod instance;
 mod leaf;
 mod limits;
 mod oom;
+mod seat;
 mod stats;
 mod tree;
 
@@ -31,5 +32,6 @@ pub use hierarchy::Version;
 pub use instance::{Instance, Removal};
 pub use leaf::{Leaf, LeafName};
 pub use oom::OomNotice;
+pub use seat::Seat;
 pub use stats::Usage;
 pub use tree::{Role, Tree};

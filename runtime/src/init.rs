@@ -20,6 +20,8 @@ mod stage;
 mod steps;
 pub mod sync;
 
+pub(crate) use cgroup::not_added;
+pub use cgroup::take as take_seats;
 pub use resources::{Group, HookState, Identity, Program, Resources};
 pub use stage::{Stage, Step};
 pub use steps::{EXEC_STEPS, STEPS};

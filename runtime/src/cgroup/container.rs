@@ -24,13 +24,12 @@ mod view;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
-use nix::libc::EBUSY;
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
 
-use super::Error;
 use super::folder::Folder;
+use super::{Error, Seat};
 pub use devices::default_device_rules;
-use file::{exists, write};
+use file::{exists, read, write};
 pub use notice::OomCount;
 pub use place::Place;
 use roots::{Root, discover};
@@ -166,20 +165,21 @@ impl ContainerGroup {
         self.parts.iter().try_for_each(|part| write(&part.path, "cgroup.procs", &pid.to_string()))
     }
 
-    /// As [`ContainerGroup::add`]; where the version 2 group has groups below it and takes no process any more, the
-    /// process goes where the container's first one is.
+    /// Opens the version 2 group for clones into it. Where it has groups below it and takes no process any more, that is
+    /// the group of the process `init`.
     ///
     /// # Errors
-    /// When the kernel refuses.
-    pub fn add_exec(&self, pid: i32, init: i32) -> Result<(), Error> {
-        let pid = pid.to_string();
-        self.parts.iter().try_for_each(|part| match write(&part.path, "cgroup.procs", &pid) {
-            Err(error) if part.root.is_unified() && error.errno() == Some(EBUSY) => {
-                let own = part.root.path_of(init)?;
-                write(&part.root.mount.join(own.trim_start_matches('/')), "cgroup.procs", &pid)
+    /// When it cannot be opened.
+    pub fn open_for_clone(&mut self, init: Option<i32>) -> Result<(), Error> {
+        let Some(part) = self.parts.iter().find(|part| part.root.is_unified()) else { return Ok(()) };
+        let path = match init {
+            Some(init) if !read(&part.path, "cgroup.subtree_control")?.trim().is_empty() => {
+                part.root.mount.join(part.root.path_of(init)?.trim_start_matches('/'))
             }
-            result => result,
-        })
+            _ => part.path.clone(),
+        };
+        self.unified = Some(Folder::open_root(&path.to_string_lossy())?);
+        Ok(())
     }
 
     /// For CLONE_INTO_CGROUP.
@@ -187,9 +187,12 @@ impl ContainerGroup {
         self.unified.as_ref().map(AsFd::as_fd)
     }
 
-    /// Whether [`ContainerGroup::add`] is needed after a clone into [`ContainerGroup::clone_into_fd`].
-    pub fn needs_move(&self) -> bool {
-        self.unified.is_none() || self.parts.iter().any(|part| !part.root.is_unified())
+    /// Where a process moves itself in that was cloned into [`ContainerGroup::clone_into_fd`].
+    ///
+    /// # Errors
+    /// When one cannot be opened.
+    pub fn seats(&self) -> Result<Vec<Seat>, Error> {
+        self.parts.iter().filter(|part| !part.root.is_unified()).map(|part| Seat::open(&part.path)).collect()
     }
 
     /// The same groups, with a group below them in the hierarchy of `controller`, or in all.

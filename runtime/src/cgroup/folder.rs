@@ -10,7 +10,7 @@ use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::Error;
+use super::{Error, Seat};
 
 /// Longest file of a control group that is read; the longest of interest here are lists of a few thousand pids.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -62,6 +62,11 @@ impl Folder {
         let fd = openat(&self.fd, file, flags, Mode::empty())
             .map_err(|errno| Error::kernel("open", self.path_of(file), errno))?;
         Ok(File::from(fd))
+    }
+
+    /// Where a process moves itself in, on version 1.
+    pub(super) fn seat(&self) -> Result<Seat, Error> {
+        Ok(Seat::new(self.file("tasks", OFlag::O_WRONLY)?, self.path_of("tasks").into()))
     }
 
     /// Whether the group has this file: which depends on the kernel and the controllers.

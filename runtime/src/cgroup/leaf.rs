@@ -3,8 +3,8 @@
 use std::fmt;
 use std::os::fd::BorrowedFd;
 
-use super::Error;
 use super::group::Group;
+use super::{Error, Seat};
 use crate::supervisor::name::ExecNumber;
 
 /// Which leaf of an instance.
@@ -39,8 +39,7 @@ impl Leaf {
     /// Moves a process in, with all its threads, in every hierarchy. The id is that of the caller's pid namespace;
     /// 0 is the caller.
     ///
-    /// On version 1 the first write after an idle moment waits for an RCU grace period (about 10 ms), those that
-    /// follow do not: let a worker that is still setting up do it, never the supervisor's loop.
+    /// On version 1 it may take as long as an RCU grace period, about 10 ms: a new process takes its [`Seat`]s instead.
     ///
     /// # Errors
     /// When the kernel refuses, such as for a process that has ended (`ESRCH`).
@@ -48,15 +47,18 @@ impl Leaf {
         self.group.add(pid)
     }
 
-    /// For CLONE_INTO_CGROUP, on version 2 and hybrid hosts. On a hybrid host [`Leaf::add`] is still needed: the limits stand on
-    /// version 1 hierarchies there.
+    /// For CLONE_INTO_CGROUP, on version 2 and hybrid hosts. On a hybrid host [`Leaf::seats`] are to be taken, too: the
+    /// limits stand on version 1 hierarchies there.
     pub fn clone_into_fd(&self) -> Option<BorrowedFd<'_>> {
         self.group.unified_fd()
     }
 
-    /// Whether [`Leaf::add`] is needed after a clone into [`Leaf::clone_into_fd`]: not where version 2 is all there is.
-    pub fn needs_move(&self) -> bool {
-        self.group.parts.iter().any(|part| !part.unified)
+    /// Where a process moves itself in that was cloned into [`Leaf::clone_into_fd`]; none where version 2 is all there is.
+    ///
+    /// # Errors
+    /// When the kernel refuses to open one.
+    pub fn seats(&self) -> Result<Vec<Seat>, Error> {
+        self.group.parts.iter().filter(|part| !part.unified).map(|part| part.folder.seat()).collect()
     }
 
     /// Sends SIGKILL to every process in it.

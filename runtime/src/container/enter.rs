@@ -7,8 +7,9 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::prctl::set_dumpable;
 
 use super::create::Started;
-use super::launch::{Attendant, Launched, receive_pid};
+use super::launch::{Attendant, Launched, receive_pid, seats};
 use super::undo::Unfinished;
+use crate::cgroup::Seat;
 use crate::failure::{Failure, StepError, during};
 use crate::init::{ChildEnd, EXEC_STEPS, Group, Resources, Stage, pair};
 use crate::process::user;
@@ -29,11 +30,12 @@ pub fn enter(
     let outside = |failure| StepError::new("start the process", failure);
     let (parent, child) = pair().map_err(during("make a socket pair")).map_err(outside)?;
     let into = resources.group.and_then(Group::clone_into_fd);
+    let seats = seats(resources.group).map_err(outside)?;
     let (pid, entrance) =
         match clone(CloneFlags::empty(), into).map_err(during("clone the entrance")).map_err(outside)? {
             Cloned::Child => {
                 drop(parent);
-                join_and_clone(plan, resources, target, namespaces, child)
+                join_and_clone(plan, resources, target, namespaces, seats, child)
             }
             Cloned::Parent(pid, entrance) => (pid, entrance),
         };
@@ -51,11 +53,12 @@ fn join_and_clone(
     resources: &Resources<'_>,
     target: BorrowedFd<'_>,
     namespaces: CloneFlags,
+    seats: Vec<Seat>,
     sync: ChildEnd,
 ) -> ! {
     match join(resources, target, namespaces) {
         Ok(Cloned::Child) => {
-            Stage::new(plan, resources, sync).run(EXEC_STEPS);
+            Stage::new(plan, resources, seats, sync).run(EXEC_STEPS);
             exit_now(255)
         }
         Ok(Cloned::Parent(pid, _)) => exit_now(i32::from(sync.send_pid(pid).is_err())),

@@ -7,10 +7,10 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::Pid;
 
-use super::launch::{Attendant, Launched, Worker, admit, receive_pid};
+use super::launch::{Attendant, Launched, Worker, receive_pid, seats};
 use super::program::Program;
 use super::undo::Unfinished;
-use crate::cgroup::Leaf;
+use crate::cgroup::{Leaf, Seat};
 use crate::failure::{Failure, StepError, during};
 use crate::init::{ChildEnd, Group, ParentEnd, Report, pair};
 use crate::process::seccomp::Filter;
@@ -54,20 +54,18 @@ pub struct Joined {
 pub fn join(join: &JoinPlan<'_>, init: BorrowedFd<'_>, leaf: Option<&Leaf>) -> Result<Joined, StepError> {
     let outside = |failure| StepError::new(STEP, failure);
     let (parent, child) = pair().map_err(during("make a socket pair")).map_err(outside)?;
+    let seats = seats(leaf.map(|leaf| leaf as &dyn Group)).map_err(outside)?;
     let cloned = clone(CloneFlags::empty(), leaf.and_then(Leaf::clone_into_fd));
     match cloned.map_err(during("clone the entrance")).map_err(outside)? {
         Cloned::Child => {
             drop(parent);
-            enter(join, init, child)
+            enter(join, init, seats, child)
         }
         Cloned::Parent(pid, entrance) => {
             drop(child);
             let entrance = (pid, Unfinished::new(entrance));
             let (pid, program) = receive_pid(&parent, entrance, &Worker)?;
-            let group = leaf.map(|leaf| leaf as &dyn Group);
-            admit(pid, group)
-                .and_then(|()| parent.go().map_err(during("let the program go on")))
-                .map_err(outside)?;
+            parent.go().map_err(during("let the program go on")).map_err(outside)?;
             let descriptors = receive_descriptors(&parent)?;
             let (pid, pidfd) = Launched::new(pid, program, parent).attend(&Worker)?;
             let pidfd = pidfd.ok_or_else(|| outside(during("keep the program")(Errno::ECHILD)))?;
@@ -87,10 +85,10 @@ fn receive_descriptors(parent: &ParentEnd) -> Result<Vec<OwnedFd>, StepError> {
 }
 
 /// The entrance: enters all namespaces in one call, and clones the program as a child of the worker.
-fn enter(join: &JoinPlan<'_>, init: BorrowedFd<'_>, sync: ChildEnd) -> ! {
+fn enter(join: &JoinPlan<'_>, init: BorrowedFd<'_>, seats: Vec<Seat>, sync: ChildEnd) -> ! {
     match enter_and_clone(init) {
         Ok(Cloned::Child) => {
-            Program::new(join, sync).run();
+            Program::new(join, seats, sync).run();
             exit_now(127)
         }
         Ok(Cloned::Parent(pid, _)) => exit_now(i32::from(sync.send_pid(pid).is_err())),

@@ -12,8 +12,9 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{Pid, fchdir, geteuid};
 
 use super::undo::Unfinished;
+use crate::cgroup::Seat;
 use crate::failure::{Failure, StepError, during};
-use crate::init::{ChildEnd, Group, ParentEnd, Report, Resources, STEPS, Stage, pair};
+use crate::init::{ChildEnd, Group, ParentEnd, Report, Resources, STEPS, Stage, not_added, pair};
 use crate::process::user;
 use crate::spec::{CLONE_NEWTIME, Plan};
 use crate::sys::clone::{Cloned, clone, exit_now};
@@ -84,12 +85,13 @@ pub(super) fn launch(
     let outside = |failure| StepError::new(STEP, failure);
     let (parent, child) = pair().map_err(during("make a socket pair")).map_err(outside)?;
     let into = resources.group.and_then(Group::clone_into_fd);
+    let seats = seats(resources.group).map_err(outside)?;
     let launched = if needs_entrance(plan, resources) {
         let joined = open_joined(plan).map_err(outside)?;
         match clone(CloneFlags::empty(), into).map_err(during("clone the entrance")).map_err(outside)? {
             Cloned::Child => {
                 drop(parent);
-                enter(plan, resources, &joined, child)
+                enter(plan, resources, &joined, seats, child)
             }
             Cloned::Parent(pid, entrance) => {
                 drop(child);
@@ -104,7 +106,7 @@ pub(super) fn launch(
         match clone(namespaces, into).map_err(during("clone into new namespaces")).map_err(outside)? {
             Cloned::Child => {
                 drop(parent);
-                run(plan, resources, child)
+                run(plan, resources, seats, child)
             }
             Cloned::Parent(pid, pidfd) => Launched { pid, process: Unfinished::new(pidfd), parent },
         }
@@ -212,8 +214,13 @@ fn watch(pid: Pid) -> Result<(Pid, Unfinished), Errno> {
     Ok((pid, Unfinished::new(pidfd::open(pid)?)))
 }
 
-/// Moves a waiting process into its cgroup, where it was not cloned there.
-pub(super) fn admit(pid: Pid, group: Option<&dyn Group>) -> Result<(), Failure> {
+/// Where the process will move itself in.
+pub(super) fn seats(group: Option<&dyn Group>) -> Result<Vec<Seat>, Failure> {
+    group.map_or(Ok(Vec::new()), Group::seats).map_err(not_added)
+}
+
+/// Moves a waiting process into its cgroup, where it was not cloned there and does not move itself.
+fn admit(pid: Pid, group: Option<&dyn Group>) -> Result<(), Failure> {
     let Some(group) = group else { return Ok(()) };
     group.admit(pid).map_err(|error| Failure {
         message: format!("error adding pid {pid} to cgroups: {error}"),
@@ -221,15 +228,21 @@ pub(super) fn admit(pid: Pid, group: Option<&dyn Group>) -> Result<(), Failure> 
     })
 }
 
-fn run(plan: &Plan, resources: &Resources<'_>, sync: ChildEnd) -> ! {
-    Stage::new(plan, resources, sync).run(STEPS);
+fn run(plan: &Plan, resources: &Resources<'_>, seats: Vec<Seat>, sync: ChildEnd) -> ! {
+    Stage::new(plan, resources, seats, sync).run(STEPS);
     exit_now(255)
 }
 
 /// The entrance: enters namespaces and clones the first process from there, so that the user namespace owns all others.
-fn enter(plan: &Plan, resources: &Resources<'_>, joined: &[(CloneFlags, File)], sync: ChildEnd) -> ! {
+fn enter(
+    plan: &Plan,
+    resources: &Resources<'_>,
+    joined: &[(CloneFlags, File)],
+    seats: Vec<Seat>,
+    sync: ChildEnd,
+) -> ! {
     match enter_and_clone(plan, resources, joined, &sync) {
-        Ok(Cloned::Child) => run(plan, resources, sync),
+        Ok(Cloned::Child) => run(plan, resources, seats, sync),
         Ok(Cloned::Parent(pid, _)) => exit_now(i32::from(sync.send_pid(pid).is_err())),
         Err(failure) => {
             // If the worker is gone nobody needs to hear it.

@@ -9,8 +9,9 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, getcwd, pipe2, setsid};
 
 use super::exec::JoinPlan;
+use crate::cgroup::Seat;
 use crate::failure::{Failure, StepError, during};
-use crate::init::ChildEnd;
+use crate::init::{ChildEnd, take_seats};
 use crate::process::account::{self, Account};
 use crate::process::environment;
 use crate::process::{capabilities, limits, seccomp, user};
@@ -20,6 +21,7 @@ use crate::sys::{close, keyring, signal};
 /// What the steps work on.
 pub(super) struct Program<'a> {
     join: &'a JoinPlan<'a>,
+    seats: Vec<Seat>,
     sync: ChildEnd,
     root: Option<OwnedFd>,
     account: Account,
@@ -40,7 +42,7 @@ const STEPS: &[Step] = &[
     Step { name: "find the user", run: find_user },
     Step { name: "set limits", run: set_limits },
     Step { name: "reset signals", run: reset_signals },
-    Step { name: "wait for the cgroup", run: wait_for_cgroup },
+    Step { name: "enter the cgroup", run: enter_cgroup },
     Step { name: "filter system calls", run: filter_system_calls },
     Step { name: "become the user", run: become_user },
     Step { name: "open the terminal", run: open_descriptors },
@@ -49,8 +51,8 @@ const STEPS: &[Step] = &[
 ];
 
 impl<'a> Program<'a> {
-    pub(super) fn new(join: &'a JoinPlan<'a>, sync: ChildEnd) -> Self {
-        Self { join, sync, root: None, account: Account::root(), environment: Vec::new() }
+    pub(super) fn new(join: &'a JoinPlan<'a>, seats: Vec<Seat>, sync: ChildEnd) -> Self {
+        Self { join, seats, sync, root: None, account: Account::root(), environment: Vec::new() }
     }
 
     /// Runs the steps; returns only when one failed, which the worker has been told by then.
@@ -67,7 +69,8 @@ impl<'a> Program<'a> {
 
 /// A descriptor of the host would be a way out through `/proc/self/fd`, also for the working directory.
 fn close_descriptors(program: &mut Program<'_>) -> Result<(), Failure> {
-    close::close_all_but(&[program.sync.as_fd()]).map_err(during("close descriptors"))
+    let keep: Vec<_> = program.seats.iter().map(AsFd::as_fd).chain([program.sync.as_fd()]).collect();
+    close::close_all_but(&keep).map_err(during("close descriptors"))
 }
 
 /// `setns` has put this process at the root of the instance.
@@ -111,8 +114,9 @@ fn reset_signals(_: &mut Program<'_>) -> Result<(), Failure> {
     signal::reset().map_err(during("clear the signal mask"))
 }
 
-fn wait_for_cgroup(program: &mut Program<'_>) -> Result<(), Failure> {
-    program.sync.wait_for_go().map_err(during("wait for the worker"))
+fn enter_cgroup(program: &mut Program<'_>) -> Result<(), Failure> {
+    program.sync.wait_for_go().map_err(during("wait for the worker"))?;
+    take_seats(std::mem::take(&mut program.seats))
 }
 
 fn filter_system_calls(program: &mut Program<'_>) -> Result<(), Failure> {

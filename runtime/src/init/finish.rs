@@ -19,6 +19,7 @@ pub(super) fn close_descriptors(stage: &mut Stage<'_>) -> Result<(), Failure> {
     let resources = stage.resources;
     let mut keep = vec![stage.sync()?.as_fd()];
     keep.extend(resources.sources.iter().flatten().map(AsFd::as_fd));
+    keep.extend(stage.seats.iter().map(AsFd::as_fd));
     keep.extend([resources.console, resources.fifo].into_iter().flatten());
     if let Program::Held(file) = resources.program {
         keep.push(file);

@@ -5,7 +5,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use nix::unistd::Pid;
 
-use crate::cgroup;
+use crate::cgroup::{self, Seat};
 use crate::process::seccomp::Filter;
 use crate::rootfs::cgroup_tree::View;
 use crate::supervisor::name::Hostname;
@@ -16,11 +16,21 @@ pub trait Group: Debug {
     /// For CLONE_INTO_CGROUP, where version 2 is mounted.
     fn clone_into_fd(&self) -> Option<BorrowedFd<'_>>;
 
-    /// Moves a process in wherever a clone did not put it.
+    /// Where the process moves itself in, where version 1 is mounted.
+    ///
+    /// # Errors
+    /// When the kernel refuses to open one.
+    fn seats(&self) -> Result<Vec<Seat>, cgroup::Error> {
+        Ok(Vec::new())
+    }
+
+    /// Moves a process in that was put there neither by the clone nor by itself.
     ///
     /// # Errors
     /// When the kernel refuses.
-    fn admit(&self, pid: Pid) -> Result<(), cgroup::Error>;
+    fn admit(&self, _pid: Pid) -> Result<(), cgroup::Error> {
+        Ok(())
+    }
 }
 
 impl Group for cgroup::Leaf {
@@ -28,8 +38,8 @@ impl Group for cgroup::Leaf {
         self.clone_into_fd()
     }
 
-    fn admit(&self, pid: Pid) -> Result<(), cgroup::Error> {
-        if self.needs_move() { self.add(pid.as_raw()) } else { Ok(()) }
+    fn seats(&self) -> Result<Vec<Seat>, cgroup::Error> {
+        self.seats()
     }
 }
 

@@ -6,6 +6,7 @@ use nix::errno::Errno;
 
 use super::Resources;
 use super::sync::ChildEnd;
+use crate::cgroup::Seat;
 use crate::failure::{Failure, StepError, during};
 use crate::spec::Plan;
 
@@ -22,7 +23,9 @@ pub struct Stage<'a> {
     pub(super) terminal: Option<OwnedFd>,
     /// Where the security label of the program is written.
     pub(super) label: Option<(OwnedFd, String)>,
-    /// Whether the worker has said that this process is in its cgroup.
+    /// Where this process moves itself into its cgroup.
+    pub(super) seats: Vec<Seat>,
+    /// Whether this process is in its cgroup.
     pub(super) in_cgroup: bool,
     /// Whether the working directory was entered.
     pub(super) in_cwd: bool,
@@ -32,7 +35,7 @@ pub struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     /// A stage that has not begun.
-    pub fn new(plan: &'a Plan, resources: &'a Resources<'a>, sync: ChildEnd) -> Self {
+    pub fn new(plan: &'a Plan, resources: &'a Resources<'a>, seats: Vec<Seat>, sync: ChildEnd) -> Self {
         Self {
             plan,
             resources,
@@ -40,6 +43,7 @@ impl<'a> Stage<'a> {
             root: None,
             terminal: None,
             label: None,
+            seats,
             in_cgroup: false,
             in_cwd: false,
             program: None,

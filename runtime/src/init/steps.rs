@@ -27,7 +27,7 @@ pub const STEPS: &[Step] = &[
     Step { name: "make the working directory", run: root::make_cwd },
     Step { name: "run hooks", run: hook::before_change_of_root },
     Step { name: "change the root", run: root::change_root },
-    // The worker moves this process on cgroup v1 while the steps above run: the namespace must see the final place.
+    // The namespace must see the final place.
     Step { name: "enter the cgroup", run: cgroup::enter },
     Step { name: "mount the cgroup tree", run: cgroup::mount_rest },
     Step { name: "make the root read-only", run: root::make_root_readonly },
@@ -56,7 +56,7 @@ pub const EXEC_STEPS: &[Step] = &[
     Step { name: "open the root", run: root::open_current },
     Step { name: "find the security label", run: label::open_inside },
     Step { name: "set the first processors", run: finish::set_initial_cpus },
-    Step { name: "enter the cgroup", run: cgroup::wait_for_move },
+    Step { name: "enter the cgroup", run: cgroup::move_in },
     Step { name: "open the terminal", run: console::open },
     Step { name: "set standard input and output", run: console::set_standard },
     Step { name: "set limits", run: finish::set_limits },

@@ -7,8 +7,7 @@
 //!   | <-- Maps, answered by a Go ----- | (where it has made a user namespace)
 //!   |                                  | clone, as a child of the worker --> |
 //!   | <------------------------ Pid -- | exits                               | steps ...
-//!   | v1: write cgroup.procs                                                 | ...
-//!   | Go -----------------------------------------------------------------> | waits for it: in its cgroup now
+//!   | Go -----------------------------------------------------------------> | v1: moves itself into its cgroup
 //!   | <------ Hooks, Listener: each is answered by another Go -------------- | (where the plan has them)
 //!   | <-------------------------------------------- Ready + descriptors --- | (programs with a terminal or pipes)
 //!   |                                                                        | last steps ...

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 use crate::cgroup::{
-    self,
+    self, Seat,
     container::{ContainerGroup, Place, default_device_rules},
 };
 use crate::init::Group;
@@ -88,7 +88,8 @@ impl Placed {
         for (controller, name) in sub {
             group = group.sub_group(controller.as_deref(), name)?;
         }
-        Ok(JoinedGroup { group, init: sub.is_empty().then_some(init) })
+        group.open_for_clone(sub.is_empty().then_some(init)).map_err(not_added)?;
+        Ok(JoinedGroup { group })
     }
 
     fn open(&self) -> Result<ContainerGroup, cgroup::Error> {
@@ -151,6 +152,10 @@ impl Placed {
     }
 }
 
+fn not_added(error: cgroup::Error) -> Error {
+    Error::said(format!("error adding pid 0 to cgroups: {error}"))
+}
+
 fn refused(error: systemd::Error) -> Error {
     Error::said(error.to_string())
 }
@@ -200,6 +205,11 @@ impl FirstGroup {
         self.kept.get()
     }
 
+    /// Moves a process in that is there already.
+    pub(super) fn add(&self, pid: Pid) -> Result<(), cgroup::Error> {
+        self.group.add(pid.as_raw())
+    }
+
     /// What is odd but no failure.
     pub(super) fn warnings(&self) -> &[String] {
         self.group.warnings()
@@ -211,8 +221,8 @@ impl Group for FirstGroup {
         self.group.clone_into_fd()
     }
 
-    fn admit(&self, pid: Pid) -> Result<(), cgroup::Error> {
-        if self.group.needs_move() { self.group.add(pid.as_raw()) } else { Ok(()) }
+    fn seats(&self) -> Result<Vec<Seat>, cgroup::Error> {
+        self.group.seats()
     }
 }
 
@@ -220,20 +230,14 @@ impl Group for FirstGroup {
 #[derive(Debug)]
 pub(super) struct JoinedGroup {
     group: ContainerGroup,
-    /// Whose group is taken where the container's own has groups below it and takes no process any more.
-    init: Option<i32>,
 }
 
 impl Group for JoinedGroup {
-    /// Not by the clone: which group it is may only show when the process is moved.
     fn clone_into_fd(&self) -> Option<BorrowedFd<'_>> {
-        None
+        self.group.clone_into_fd()
     }
 
-    fn admit(&self, pid: Pid) -> Result<(), cgroup::Error> {
-        match self.init {
-            Some(init) => self.group.add_exec(pid.as_raw(), init),
-            None => self.group.add(pid.as_raw()),
-        }
+    fn seats(&self) -> Result<Vec<Seat>, cgroup::Error> {
+        self.group.seats()
     }
 }

@@ -68,7 +68,7 @@ impl<'a> UnitGroup<'a> {
             .map_err(|error| Error::said(format!("unable to apply cgroup configuration: {error}")))?;
         let group = self.placed.group_around()?;
         group.limit(self.plan)?;
-        group.admit(pid)?;
+        group.add(pid)?;
         *self.made.borrow_mut() = Some(group);
         Ok(())
     }

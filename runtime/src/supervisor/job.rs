@@ -5,7 +5,6 @@ mod disk;
 mod join;
 mod layer;
 mod machine;
-mod warm;
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};

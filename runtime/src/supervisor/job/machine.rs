@@ -9,7 +9,6 @@ use std::path::Path;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
-use super::warm::Ahead;
 use super::{refused, refused_step};
 use crate::cgroup::{Instance, LeafName};
 use crate::container::{self, Started, machine, userns, worker};
@@ -45,7 +44,6 @@ pub(super) fn start_session(
     };
     make_folder(&ground.session_dir(session)).map_err(|error| refused(&operation, &error))?;
     machines.iter().try_for_each(|machine| make_place(ground, session, machine, ready(machine)))?;
-    let _ahead = send_ahead(ground, session, machines, &operation)?;
     let userns = userns::create(ground.node.first_id(session), IDS_PER_SESSION)
         .map_err(|error| refused_step(&operation, &error))?;
     tell(reporter, &Report::Userns, userns.as_fd())?;
@@ -76,18 +74,6 @@ fn make_place(
     .map_err(|error| refused_disk(&operation, &error))?;
     let made = ground.tree.create_instance(session, machine.index, &machine.limits, ground.driver.device());
     made.map(drop).map_err(|error| refused(&operation, &error))
-}
-
-fn send_ahead(
-    ground: &Ground,
-    session: SessionNumber,
-    machines: &[Machine],
-    operation: &str,
-) -> Result<Option<Ahead>, Refusal> {
-    let Some(first) = machines.first() else { return Ok(None) };
-    let group = open_group(ground, session, first.index, operation)?;
-    let leaf = group.leaf(LeafName::Machine).map_err(|error| refused(operation, &error))?;
-    Ok(Some(Ahead::into(&leaf)))
 }
 
 fn open_group(
