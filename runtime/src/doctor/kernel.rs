@@ -6,7 +6,7 @@ use nix::sys::utsname::uname;
 use nix::unistd::geteuid;
 
 use super::{Check, Node};
-use crate::cgroup::{Removal, Tree, Version};
+use crate::cgroup::{Removal, Tree};
 use crate::container::userns;
 use crate::supervisor::node::IDS_PER_SESSION;
 
@@ -84,28 +84,11 @@ pub(super) fn control_groups(_: &Node) -> Vec<Check> {
     let advice =
         "boot with cgroup v2 alone (systemd.unified_cgroup_hierarchy=1), on v1 also with swapaccount=1";
     checks.extend(tree.degraded().iter().map(|sentence| Check::warn("cgroup", sentence, advice)));
-    if tree.version() != Version::V2 {
-        checks.push(stall());
-    }
     if !matches!(Tree::remove(&parent), Ok(Removal::Gone)) {
         let finding = format!("the group `{parent}` could not be removed");
         checks.push(Check::warn("cgroup", finding, "remove it by rmdir"));
     }
     checks
-}
-
-/// On version 1 a start moves a process, whose first move after a while waits for the whole kernel.
-fn stall() -> Check {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let favoured = mounts.lines().any(|line| line.contains(" - cgroup") && line.contains("favordynmods"));
-    if favoured {
-        return Check::ok("cgroup moves", "moving a process takes no time (favordynmods)");
-    }
-    Check::warn(
-        "cgroup moves",
-        "the first start after an idle moment takes 5 to 11 ms more, because a process moves between groups",
-        "mount -o remount,favordynmods on one hierarchy (a new kernel; forks then cost a little more)",
-    )
 }
 
 pub(super) fn namespaces(node: &Node) -> Vec<Check> {

@@ -1,12 +1,14 @@
 /*
  * floor LOWER SCRATCH NAME CGROUP...: the least that a start with cgroups and an overlay takes, without a check.
  *
- * Makes the group NAME in every given cgroup folder, clones with the namespaces that the runtimes use, moves the child
- * into the groups, and there mounts the overlay, makes it the root and runs /true; then waits and removes the groups.
+ * Makes the group NAME in every given cgroup folder, clones with the namespaces that the runtimes use, on version 2 into
+ * the group, on version 1 the child moves itself there; it mounts the overlay, makes it the root and runs /true. Then waits
+ * and removes the groups.
  */
 #define _GNU_SOURCE
 #include <err.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -33,18 +35,23 @@ static void copy(const char *from, const char *to, const char *file) {
     close(target);
 }
 
-static void join(const char *group, pid_t pid) {
-    char path[4096], text[32];
-    snprintf(path, sizeof path, "%s/cgroup.procs", group);
+static int has_tasks(const char *group) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/tasks", group);
+    return access(path, F_OK) == 0;
+}
+
+/* A thread that moves itself needs no lock, unlike one that moves another. */
+static void join(const char *group) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/tasks", group);
     int file = open(path, O_WRONLY | O_CLOEXEC);
-    int length = snprintf(text, sizeof text, "%d", pid);
-    if (file < 0 || write(file, text, length) != length) err(2, "write %s", path);
+    if (file < 0 || write(file, "0", 1) != 1) err(3, "write %s", path);
     close(file);
 }
 
-static void child(const char *lower, const char *scratch, int go) {
-    char options[4096], root[2048], byte;
-    if (read(go, &byte, 1) != 1) _exit(3);
+static void child(const char *lower, const char *scratch) {
+    char options[4096], root[2048];
     snprintf(options, sizeof options, "lowerdir=%s,upperdir=%s/upper,workdir=%s/work", lower, scratch, scratch);
     snprintf(root, sizeof root, "%s/merged", scratch);
     if (unshare(CLONE_NEWCGROUP) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL)) err(3, "unshare");
@@ -59,19 +66,25 @@ static void child(const char *lower, const char *scratch, int go) {
 int main(int argc, char **argv) {
     if (argc < 4) errx(2, "usage: floor LOWER SCRATCH NAME CGROUP...");
     static char groups[32][2048];
-    int count = argc - 4 < 32 ? argc - 4 : 32, go[2], status;
+    int count = argc - 4 < 32 ? argc - 4 : 32, status;
+    struct clone_args how = {.flags = SPACES, .exit_signal = SIGCHLD};
     for (int i = 0; i < count; i++) {
         snprintf(groups[i], sizeof groups[i], "%s/%s", argv[i + 4], argv[3]);
         if (mkdir(groups[i], 0755)) err(2, "mkdir %s", groups[i]);
         copy(argv[i + 4], groups[i], "cpuset.cpus");
         copy(argv[i + 4], groups[i], "cpuset.mems");
+        if (has_tasks(groups[i])) continue;
+        how.flags |= CLONE_INTO_CGROUP;
+        how.cgroup = open(groups[i], O_PATH | O_CLOEXEC);
     }
-    if (pipe2(go, O_CLOEXEC)) err(2, "pipe");
-    pid_t pid = syscall(SYS_clone, SPACES | SIGCHLD, 0, 0, 0, 0);
+    pid_t pid = syscall(SYS_clone3, &how, sizeof how);
     if (pid < 0) err(2, "clone");
-    if (!pid) child(argv[1], argv[2], go[0]);
-    for (int i = 0; i < count; i++) join(groups[i], pid);
-    if (write(go[1], "g", 1) != 1 || waitpid(pid, &status, 0) != pid) err(2, "wait");
+    if (!pid) {
+        for (int i = 0; i < count; i++)
+            if (has_tasks(groups[i])) join(groups[i]);
+        child(argv[1], argv[2]);
+    }
+    if (waitpid(pid, &status, 0) != pid) err(2, "wait");
     for (int i = 0; i < count; i++)
         if (rmdir(groups[i])) err(2, "rmdir %s", groups[i]);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
