@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
 
 use super::folder::Folder;
+use super::seat::no_entry;
 use super::{Error, Seat};
 pub use devices::default_device_rules;
 use file::{exists, read, write};
@@ -178,7 +179,11 @@ impl ContainerGroup {
             }
             _ => part.path.clone(),
         };
-        self.unified = Some(Folder::open_root(&path.to_string_lossy())?);
+        let folder = Folder::open_root(&path.to_string_lossy()).map_err(|error| match error.errno() {
+            Some(errno) => no_entry(&path, std::io::Error::from_raw_os_error(errno)),
+            None => error,
+        });
+        self.unified = Some(folder?);
         Ok(())
     }
 

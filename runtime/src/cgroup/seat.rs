@@ -3,12 +3,17 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Error;
 
 /// What a thread writes to move itself.
 const MYSELF: &str = "0";
+
+/// A group that takes no process, in the words that engines know.
+pub(super) fn no_entry(folder: &Path, source: std::io::Error) -> Error {
+    Error::Write { value: MYSELF.to_owned(), path: folder.join("cgroup.procs"), source }
+}
 
 /// The file `tasks` of a version 1 group, by which a thread moves itself, wherever it is by then.
 ///
@@ -29,12 +34,12 @@ impl Seat {
     /// Opens it in the folder of a group.
     ///
     /// # Errors
-    /// When the kernel refuses.
-    pub(super) fn open(folder: &std::path::Path) -> Result<Self, Error> {
+    /// When the kernel refuses, in the words that engines know.
+    pub(super) fn open(folder: &Path) -> Result<Self, Error> {
         let path = folder.join("tasks");
         match File::options().write(true).open(&path) {
             Ok(file) => Ok(Self::new(file, path)),
-            Err(source) => Err(Error::Write { value: MYSELF.to_owned(), path, source }),
+            Err(source) => Err(no_entry(folder, source)),
         }
     }
 
