@@ -12,7 +12,7 @@ fi
 [[ -x target/debug/sandlot-oci ]] || { echo "engines-vm: no target/debug/sandlot-oci; build it by \`make oci\`" >&2; exit 1; }
 
 # What engines.sh would install; the machine has no network.
-export VM_PACKAGES="podman conmon containernetworking-plugins docker.io iptables tini busybox-static jq kmod iproute2"
+export VM_PACKAGES="apparmor podman conmon containernetworking-plugins docker.io iptables tini busybox-static jq kmod iproute2"
 if (($#)); then
   printf -v line 'tests/conformance/engines.sh %q ' "$@"
 else

@@ -46,7 +46,7 @@ impl Placed {
         let rootless = options.rootless.unwrap_or(!geteuid().is_root() && !options.systemd);
         if options.systemd {
             let scope = Scope::parse(plan.cgroups_path(), id, !geteuid().is_root()).map_err(refused)?;
-            let place = Place::absolute(&super::systemd::cgroup_path(&scope)?);
+            let place = Place::absolute(&scope.group().map_err(refused)?);
             return Ok(Self { place, rootless, scope: Some(scope) });
         }
         let place = Place::locate(plan.cgroups_path(), id)?;
@@ -189,7 +189,7 @@ impl FirstGroup {
         if let Some(resources) = plan.resources() {
             self.group.apply(resources)?;
         }
-        if self.rootless {
+        if self.rootless || !geteuid().is_root() {
             // Devices of the host are out of an ordinary user's reach anyway, and so are the rules.
             return Ok(());
         }

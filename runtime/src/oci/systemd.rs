@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
-use std::path::PathBuf;
 
 use nix::unistd::Pid;
 
@@ -14,25 +13,6 @@ use crate::cgroup::container::{ContainerGroup, Place};
 use crate::init::Group;
 use crate::spec::Plan;
 use crate::systemd::Scope;
-
-/// Below the manager's own group for an ordinary user's units.
-pub(super) fn cgroup_path(scope: &Scope) -> Result<PathBuf, Error> {
-    if !scope.is_users() {
-        return Ok(scope.cgroup_path());
-    }
-    let failed = |errno: nix::errno::Errno| Error::said(format!("find the user's manager: {}", errno.desc()));
-    let own = std::fs::read_to_string("/proc/self/cgroup")
-        .map_err(|error| failed(nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or(0))))?;
-    let uid = nix::unistd::geteuid();
-    let manager = format!("user@{uid}.service");
-    let base = own.lines().find_map(|line| {
-        let path = line.rsplit(':').next()?;
-        let end = path.find(&manager)? + manager.len();
-        path.get(..end).map(PathBuf::from)
-    });
-    let base = base.unwrap_or_else(|| format!("/user.slice/user-{uid}.slice/{manager}").into());
-    Ok(base.join(scope.cgroup_path()))
-}
 
 /// The group of a new container, to be made by systemd.
 #[derive(Debug)]

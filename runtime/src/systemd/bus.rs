@@ -121,14 +121,14 @@ impl Bus {
         let mut stream = UnixStream::connect(path).map_err(Error::Connect)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let uid: String = geteuid().to_string().bytes().map(|digit| format!("{digit:02x}")).collect();
-        stream.write_all(format!("\0AUTH EXTERNAL {uid}\r\n").as_bytes())?;
+        // In one piece: a systemd that reads BEGIN together with a first call does not look at the call before more comes.
+        stream.write_all(format!("\0AUTH EXTERNAL {uid}\r\nBEGIN\r\n").as_bytes())?;
         let mut stream = BufReader::new(stream);
         let mut line = String::new();
         stream.by_ref().take(1024).read_line(&mut line)?;
         if !line.starts_with("OK ") {
             return Err(Error::Connect(io::Error::new(io::ErrorKind::PermissionDenied, line)));
         }
-        stream.get_mut().write_all(b"BEGIN\r\n")?;
         Ok(Self { stream, serial: 0, signals: Vec::new() })
     }
 
@@ -141,6 +141,18 @@ impl Bus {
     ) -> Result<Vec<u8>, Error> {
         let answer = self.call(DESTINATION, MANAGER_PATH, MANAGER, member, signature, write)?;
         Ok(answer.body)
+    }
+
+    /// Where the manager's own units have their cgroups.
+    pub(super) fn control_group(&mut self) -> Result<String, Error> {
+        let properties = "org.freedesktop.DBus.Properties";
+        let answer = self.call(DESTINATION, MANAGER_PATH, properties, "Get", "ss", |body| {
+            body.text(MANAGER);
+            body.text("ControlGroup");
+        })?;
+        let mut reader = Reader::new(&answer.body, answer.big_endian);
+        let text = reader.signature().filter(|kind| *kind == "s").and_then(|_| reader.text());
+        text.map(str::to_owned).ok_or(Error::Protocol)
     }
 
     /// As [`Bus::ask`], where the answer is a job whose end is waited for.

@@ -56,9 +56,16 @@ impl Scope {
         slice.join(&self.unit)
     }
 
-    /// Whether it is the systemd of an ordinary user.
-    pub fn is_users(&self) -> bool {
-        self.user
+    /// Where its cgroup is below the root of the hierarchy.
+    ///
+    /// # Errors
+    /// When it is a user's unit, and their systemd cannot be asked for its own place.
+    pub fn group(&self) -> Result<PathBuf, Error> {
+        let below = self.cgroup_path();
+        if !self.user {
+            return Ok(below);
+        }
+        Ok(Path::new(&self.bus()?.control_group()?).join(below))
     }
 
     fn bus(&self) -> Result<Bus, Error> {

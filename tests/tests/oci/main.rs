@@ -2,6 +2,7 @@
 //! the virtual machine. Needs root.
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
+mod delegated;
 mod ground;
 mod hardening;
 mod hooks;

@@ -19,11 +19,11 @@ fn as_user(ground: &Ground, state: &std::path::Path, args: &[&str]) -> Said {
     Said::from(command.output().unwrap())
 }
 
-#[test]
-fn an_ordinary_user_runs_a_container_of_their_own_id() {
-    let own = json!([{"containerID": 0, "hostID": UID, "size": 1}]);
+/// A container that an ordinary user can run alone, and a state folder of theirs.
+pub(crate) fn rootless(uid: u32, line: &str) -> (Ground, tempfile::TempDir) {
+    let own = json!([{"containerID": 0, "hostID": uid, "size": 1}]);
     let sys = json!({"destination": "/sys", "type": "none", "source": "/sys", "options": ["rbind", "nosuid", "noexec", "nodev", "ro"]});
-    let ground = Ground::shell("id -u; cat /proc/self/setgroups; sleep 100");
+    let ground = Ground::shell(line);
     let mut mounts = ground.spec["mounts"].as_array().unwrap().clone();
     mounts.retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/sys"));
     for mount in &mut mounts {
@@ -42,9 +42,15 @@ fn an_ordinary_user_runs_a_container_of_their_own_id() {
         .set("/linux/resources", json!(null))
         .set("/linux/cgroupsPath", json!(null));
     fs::set_permissions(ground.bundle.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    chown(ground.bundle.root(), Some(UID), Some(UID)).unwrap();
+    chown(ground.bundle.root(), Some(uid), Some(uid)).unwrap();
     let state = tempfile::tempdir().unwrap();
-    chown(state.path(), Some(UID), Some(UID)).unwrap();
+    chown(state.path(), Some(uid), Some(uid)).unwrap();
+    (ground, state)
+}
+
+#[test]
+fn an_ordinary_user_runs_a_container_of_their_own_id() {
+    let (ground, state) = rootless(UID, "id -u; cat /proc/self/setgroups; sleep 100");
     let file = ground.bundle.path().join("said");
     let mut run = Command::new(program());
     run.arg("--root").arg(state.path()).args(["run", "-d", "c"]).current_dir(ground.bundle.path());
