@@ -19,9 +19,18 @@ use sandlot_tests::node::{Options, TestNode};
 /// Limits that no bench runs into.
 const CONFIG: &str = "[limits]\nsessions_per_address = 2000\nsessions_per_node = 1000\nstarts_per_minute_per_address = 100000\n";
 
+fn main() -> Result<()> {
+    let words: Vec<std::path::PathBuf> = std::env::args_os().skip(1).map(Into::into).collect();
+    match words.as_slice() {
+        // It clones, which only a process with one thread may.
+        [word, root, bundle] if word.as_os_str() == "library" => oci::serve_library(root, bundle),
+        _ => measure(),
+    }
+}
+
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "printing is what this program is for")]
-async fn main() -> Result<()> {
+async fn measure() -> Result<()> {
     for line in tokio::task::spawn_blocking(oci::measure).await?? {
         println!("{line}");
     }

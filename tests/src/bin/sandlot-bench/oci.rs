@@ -5,6 +5,7 @@
 
 mod contestant;
 mod ground;
+mod library;
 
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use anyhow::Result;
 
 use self::contestant::Contestant;
 use self::ground::Ground;
+use self::library::Library;
+pub(crate) use self::library::serve as serve_library;
 use crate::statistics::{ms, percentile, ratio};
 
 /// Wait before each start, so that it finds an idle machine, as the first visitor would.
@@ -25,6 +28,9 @@ pub(crate) fn measure() -> Result<Vec<String>> {
     for contestant in &mut contestants {
         contestant.warm_up(&ground)?;
     }
+    let mut library = Library::begin(&ground.path("library"), ground.bundle().path())?;
+    let mut by_library = Vec::new();
+    library.start()?;
     for round in 0..rounds {
         // Whoever comes first finds other caches than whoever comes last, so the order rotates.
         for place in 0..contestants.len() {
@@ -34,11 +40,14 @@ pub(crate) fn measure() -> Result<Vec<String>> {
                 contestant.start(&ground)?;
             }
         }
+        std::thread::sleep(PAUSE);
+        by_library.push(library.start()?);
     }
-    Ok(report(&contestants))
+    library.end()?;
+    Ok(report(&contestants, &by_library))
 }
 
-fn report(contestants: &[Contestant]) -> Vec<String> {
+fn report(contestants: &[Contestant], by_library: &[Duration]) -> Vec<String> {
     let floor = contestants.first().map(|c| percentile(c.times(), 50)).unwrap_or_default();
     let crun = contestants.iter().find(|c| c.name() == "crun").map(|c| percentile(c.times(), 50));
     let line = |c: &Contestant| {
@@ -55,5 +64,14 @@ fn report(contestants: &[Contestant]) -> Vec<String> {
             c.peak_kib()
         )
     };
-    contestants.iter().map(line).collect()
+    let p50 = percentile(by_library, 50);
+    let last = format!(
+        "oci run: {:<14} p50 {:>9}  p95 {:>9}  best {:>9}  {} of the floor",
+        "by the library",
+        ms(p50),
+        ms(percentile(by_library, 95)),
+        ms(percentile(by_library, 0)),
+        ratio(p50, floor)
+    );
+    contestants.iter().map(line).chain([last]).collect()
 }
