@@ -9,7 +9,7 @@ STATIC := -C target-feature=+crt-static -C relocation-model=static
 SANDLOT_FLAGS ?=
 export LIBSECCOMP_LIB_PATH ?= $(shell dirname "$$(gcc -print-file-name=libseccomp.a 2>/dev/null)")
 
-.PHONY: help build run test check fmt test-vm soak conformance fuzz bench web oci probe test-images dev prerequisites screenshots
+.PHONY: help build run test check fmt test-vm soak conformance conformance-vm fuzz bench web oci probe test-images dev prerequisites screenshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ conformance: oci ## runc's own suite and real engines (podman, dockerd) on top o
 	tests/conformance/run.sh
 	tests/conformance/engines.sh podman
 	tests/conformance/engines.sh dockerd
+
+conformance-vm: oci ## the engines on cgroup v2 with systemd, in a virtual machine
+	tests/conformance/engines-vm.sh
 
 fuzz: ## every fuzz target for a minute
 	tests/fuzz/run.sh
