@@ -52,7 +52,8 @@ fn exec_joins_with_what_it_is_given() {
     fs::write(&file, r#"{"args": ["/bin/echo", "from a file"], "cwd": "/", "env": ["A=b"]}"#).unwrap();
     assert_eq!(ground.ok(&["exec", "-p", file.to_str().unwrap(), "c"]), "from a file\n");
     let pid_file = ground.bundle.path().join("pid");
-    ground.ok(&["exec", "-d", "--pid-file", pid_file.to_str().unwrap(), "c", "/bin/sleep", "50"]);
+    let args = ["exec", "-d", "--pid-file", pid_file.to_str().unwrap(), "c", "/bin/sleep", "50"];
+    assert_eq!(ground.behind(&args).code, 0);
     let pid = fs::read_to_string(&pid_file).unwrap();
     assert_eq!(fs::read_to_string(format!("/proc/{pid}/comm")).unwrap().trim(), "sleep");
 }
