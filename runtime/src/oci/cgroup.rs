@@ -13,7 +13,7 @@ use crate::cgroup::{
     self, Seat,
     container::{ContainerGroup, Place, default_device_rules},
 };
-use crate::init::Group;
+use crate::init::{Group, not_added};
 use crate::rootfs::cgroup_tree::View;
 use crate::spec::{MountKind, Plan};
 use crate::systemd::{self, Scope};
@@ -88,7 +88,9 @@ impl Placed {
         for (controller, name) in sub {
             group = group.sub_group(controller.as_deref(), name)?;
         }
-        group.open_for_clone(sub.is_empty().then_some(init)).map_err(not_added)?;
+        group
+            .open_for_clone(sub.is_empty().then_some(init))
+            .map_err(|error| Error::said(not_added(error).message))?;
         Ok(JoinedGroup { group })
     }
 
@@ -150,10 +152,6 @@ impl Placed {
     pub fn group(&self) -> Result<ContainerGroup, Error> {
         Ok(self.open()?)
     }
-}
-
-fn not_added(error: cgroup::Error) -> Error {
-    Error::said(format!("error adding pid 0 to cgroups: {error}"))
 }
 
 fn refused(error: systemd::Error) -> Error {

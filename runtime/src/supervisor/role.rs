@@ -1,11 +1,11 @@
 //! The roles of `sandlot-supervisor`, told apart by their arguments, and how one starts another.
 //!
 //! ```text
-//! supervisor --node-file P                          the guardian, as an operator or serve starts it
-//! supervisor --node-file P --supervise L,K          the supervisor: listening socket, lock
-//! supervisor --node-file P --stand-in L,K,S         a guardian in place of one that ended: also a pidfd of the supervisor
-//! supervisor --resume M                             the supervisor after a re-exec: its state
-//! supervisor --check M                              whether this program could resume from that state
+//! sandlot-supervisor --node-file P                    the guardian, as an operator or serve starts it
+//! sandlot-supervisor --node-file P --supervise L,K    the supervisor: listening socket, lock
+//! sandlot-supervisor --node-file P --stand-in L,K,S   a guardian in place of one that ended: also a pidfd of the supervisor
+//! sandlot-supervisor --resume M                       the supervisor after a re-exec: its state
+//! sandlot-supervisor --check M                        whether this program could resume from that state
 //! ```
 //!
 //! Everything but the first form is only for these programs themselves.
