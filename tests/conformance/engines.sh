@@ -98,6 +98,8 @@ one_check() {
   ((status == 0 || status == 77))
 }
 
+# What an engine leaves in its working directory, such as conmon's file `oom`, goes with the folder.
+cd "$folder"
 engine_start
 trap engine_stop EXIT
 busybox_image | import_image "$image"

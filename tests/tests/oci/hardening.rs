@@ -96,6 +96,28 @@ fn no_descriptor_leads_out() {
     drop(outside);
 }
 
+/// CVE-2016-9962: whoever is in a namespace that a container joins cannot look into it before it executes its program.
+#[test]
+fn a_container_that_joins_is_closed_until_exec() {
+    let first = Ground::shell("sleep 100");
+    first.detached();
+    let namespaces = ["mount", "cgroup", "ipc", "uts", "network"].map(|kind| json!({"type": kind}));
+    let mut namespaces = namespaces.to_vec();
+    namespaces.push(json!({"type": "pid", "path": format!("/proc/{}/ns/pid", first.pid())}));
+    let second = Ground::shell("sleep 100").set("/linux/namespaces", json!(namespaces));
+    let said = second.behind(&["create", "c"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let status = fs::read_to_string(format!("/proc/{}/status", second.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap();
+    let inside = line.split_whitespace().next_back().unwrap();
+    let look = ["exec", "c", "/bin/cat", &format!("/proc/{inside}/maps")];
+    let said = first.oci(&look);
+    assert_ne!(said.code, 0, "{said:?}");
+    second.ok(&["start", "c"]);
+    let shown = first.ok(&["exec", "c", "/bin/readlink", &format!("/proc/{inside}/cwd")]);
+    assert_eq!(shown, "/\n");
+}
+
 /// CVE-2019-16884: an image whose `/proc` is a link, or a volume over it, makes no false one.
 #[test]
 fn proc_is_real() {

@@ -1,7 +1,10 @@
 //! The process: what it is given, and what `exec` starts beside it.
 
 use std::fs;
+use std::os::unix::net::UnixListener;
+use std::process::Stdio;
 
+use sandlot_tests::wait::{PATIENCE, until};
 use serde_json::json;
 
 use crate::ground::Ground;
@@ -56,6 +59,26 @@ fn exec_joins_with_what_it_is_given() {
     assert_eq!(ground.behind(&args).code, 0);
     let pid = fs::read_to_string(&pid_file).unwrap();
     assert_eq!(fs::read_to_string(format!("/proc/{pid}/comm")).unwrap().trim(), "sleep");
+}
+
+/// Callers start whoever takes the terminal at the same time.
+#[test]
+fn a_console_socket_may_come_later() {
+    let ground = Ground::shell("tty").set("/process/terminal", json!(true));
+    let path = ground.bundle.path().join("console");
+    let mut create = ground.command(&["create", "--console-socket", path.to_str().unwrap(), "c"]);
+    let mut create = create.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // It sleeps between two looks, and nowhere else.
+    let call = format!("/proc/{}/syscall", create.id());
+    let sleeps = || {
+        let number = fs::read_to_string(&call).ok()?.split(' ').next()?.parse::<i64>().ok()?;
+        (nix::libc::SYS_clock_nanosleep == number).then_some(())
+    };
+    until("a look for the socket", PATIENCE, sleeps).unwrap();
+    let listener = UnixListener::bind(&path).unwrap();
+    assert!(create.wait().unwrap().success());
+    listener.set_nonblocking(true).unwrap();
+    listener.accept().unwrap();
 }
 
 #[test]

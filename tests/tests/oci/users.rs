@@ -70,3 +70,39 @@ fn an_ordinary_user_runs_a_container_of_their_own_id() {
     );
     assert!(refused.err.contains("rootless container requires user namespaces"), "{refused:?}");
 }
+
+/// By newuidmap and newgidmap of Debian's package uidmap, with an /etc that gives the user `daemon` a range.
+#[test]
+fn an_ordinary_user_has_ranges_of_ids() {
+    const DAEMON: u32 = 1;
+    let caps = ["CAP_CHOWN"];
+    assert!(std::path::Path::new("/usr/bin/newuidmap").exists(), "no newuidmap: install the package uidmap");
+    let ids = json!([
+        {"containerID": 0, "hostID": DAEMON, "size": 1},
+        {"containerID": 1, "hostID": 500_000, "size": 1000},
+    ]);
+    let (ground, state) =
+        rootless(DAEMON, "cat /proc/self/uid_map; touch /tmp/x; chown 7:8 /tmp/x; stat -c %u:%g /tmp/x");
+    let ground = ground
+        .set("/linux/uidMappings", ids.clone())
+        .set("/linux/gidMappings", ids)
+        .set("/process/capabilities", json!({"bounding": caps, "permitted": caps, "effective": caps}))
+        .set("/mounts/-", json!({"destination": "/tmp", "type": "tmpfs", "source": "t"}));
+    let etc = tempfile::tempdir().unwrap();
+    fs::set_permissions(etc.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    for name in ["subuid", "subgid"] {
+        fs::write(etc.path().join(name), "daemon:500000:1000\n").unwrap();
+    }
+    let line = format!(
+        "mount -t overlay -o lowerdir={}:/etc etc /etc && \
+         exec setpriv --reuid {DAEMON} --regid {DAEMON} --clear-groups {} --root {} run c",
+        etc.path().display(),
+        program().display(),
+        state.path().display()
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &line]).current_dir(ground.bundle.path()).stdin(Stdio::null());
+    let said = Said::from(command.output().unwrap());
+    let words: Vec<&str> = said.out.split_whitespace().collect();
+    assert_eq!(words, ["0", "1", "1", "1", "500000", "1000", "7:8"], "{said:?}");
+}
