@@ -9,10 +9,7 @@ pub(crate) mod node_file;
 mod serve;
 mod supervisor;
 
-use std::path::PathBuf;
-
 use clap::{Parser, Subcommand};
-use sandlot_runtime::image::{Recipe, Reference};
 
 use crate::config::Config;
 use crate::config::options::Options;
@@ -44,9 +41,9 @@ enum Command {
         #[command(flatten)]
         options: Box<Options>,
     },
-    /// List, import, remove and make images
+    /// Work on the node's images
     #[command(subcommand)]
-    Image(ImageCommand),
+    Image(image::ImageCommand),
     /// Run containers from OCI bundles, with the command line of runc
     #[command(disable_help_flag = true)]
     Oci {
@@ -56,42 +53,6 @@ enum Command {
     },
     /// Print the version
     Version,
-}
-
-#[derive(Debug, Subcommand)]
-enum ImageCommand {
-    /// List the images of the content store
-    Ls {
-        #[command(flatten)]
-        options: Box<Options>,
-    },
-    /// Import an OCI archive, what `docker save` writes, or the tar of a root file system
-    Import {
-        /// The archive; `-` reads standard input
-        file: PathBuf,
-        /// Name of the image; a root file system needs one
-        #[arg(long)]
-        name: Option<Reference>,
-        #[command(flatten)]
-        options: Box<Options>,
-    },
-    /// Remove an image, and the unpacked layers that no other image needs
-    Rm {
-        /// Name of the image
-        name: Reference,
-        #[command(flatten)]
-        options: Box<Options>,
-    },
-    /// Make a default image: tiny or workbench
-    Make {
-        /// Which
-        recipe: Recipe,
-        /// Write its root file system into this tar file only
-        #[arg(long, value_name = "FILE")]
-        to: Option<PathBuf>,
-        #[command(flatten)]
-        options: Box<Options>,
-    },
 }
 
 /// Runs what the command line says.
@@ -104,7 +65,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Supervisor(options) => match supervisor::become_guardian(&Config::load(*options)?)? {},
         Command::Down(options) => down::down(&Config::load(*options)?, &mut std::io::stdout()),
         Command::Doctor { sessions, json, options } => examine(*options, sessions, json),
-        Command::Image(command) => run_image(command),
+        Command::Image(command) => image::run(command, &mut std::io::stdout()),
         Command::Oci { arguments } => std::process::exit(oci(arguments)),
         Command::Version => print_line(&format!("sandlot {}", env!("CARGO_PKG_VERSION"))),
     }
@@ -121,18 +82,12 @@ fn examine(options: Options, sessions: Option<u32>, json: bool) -> anyhow::Resul
     Ok(())
 }
 
-fn run_image(command: ImageCommand) -> anyhow::Result<()> {
-    let out = &mut std::io::stdout();
-    match command {
-        ImageCommand::Ls { options } => image::list(&Config::load(*options)?, out),
-        ImageCommand::Import { file, name, options } => {
-            image::import(&Config::load(*options)?, &file, name.as_ref(), out)
-        }
-        ImageCommand::Rm { name, options } => image::remove(&Config::load(*options)?, &name, out),
-        ImageCommand::Make { recipe, to, options } => {
-            image::make(&Config::load(*options)?, recipe, to.as_deref(), out)
-        }
-    }
+/// Says what went wrong, with its causes.
+pub fn fail(error: &anyhow::Error) -> std::process::ExitCode {
+    use std::io::Write;
+    // Nobody may be listening; the status tells as well.
+    writeln!(std::io::stderr(), "Error: {error:#}").ok();
+    std::process::ExitCode::FAILURE
 }
 
 /// One line on stdout, at once.

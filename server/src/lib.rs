@@ -19,4 +19,5 @@ pub mod session;
 pub mod shutdown;
 pub mod supervisor;
 pub mod terminal;
+pub mod tls;
 pub mod ws;

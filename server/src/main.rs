@@ -1,6 +1,11 @@
 //! The `sandlot` command.
 #![forbid(unsafe_code)]
 
-fn main() -> anyhow::Result<()> {
-    sandlot_server::cli::run()
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match sandlot_server::cli::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => sandlot_server::cli::fail(&error),
+    }
 }

@@ -33,6 +33,7 @@ impl Api {
     /// # Errors
     /// When the client cannot be made.
     pub fn new(url: &str) -> Result<Self> {
+        sandlot_server::tls::use_ring();
         let http = reqwest::Client::builder().no_proxy().tcp_nodelay(true);
         // A test may replace serve between two requests; a kept connection would break then.
         let http = http.pool_max_idle_per_host(0).build()?;

@@ -13,7 +13,7 @@ const SERVER_LAYERS: &[&[&str]] = &[
     &["session", "auth", "lab", "class", "cluster"],
     &["instance", "engine", "terminal", "image", "build", "registry"],
     &["db", "supervisor", "blocking"],
-    &["id", "error", "config", "clock", "shutdown", "metrics", "readiness"],
+    &["id", "error", "config", "clock", "shutdown", "metrics", "readiness", "tls"],
 ];
 /// The layer whose modules never import each other.
 const EDGE: usize = 1;

@@ -10,12 +10,9 @@ use std::path::{Component, Path};
 use serde::de::DeserializeOwned;
 use tar::{Archive as Tar, EntryType};
 
-use super::Error;
-use super::index::read_document;
-use super::ingest::{MAX_BLOB_BYTES, copy};
+use super::compression::{Compression, uncompressed};
+use super::{Error, Store, document};
 
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Members that are remembered. An image archive has a few for each layer; more are those of a root file system.
 const MAX_MEMBERS: usize = 4096;
 /// Links from one member to the next that are followed.
@@ -38,8 +35,18 @@ pub(super) struct Archive {
 }
 
 impl Archive {
+    /// Takes what `input` holds, from its beginning or as far as a pipe still gives; it may be compressed.
+    pub(super) fn open(mut input: File, store: &Store) -> Result<Self, Error> {
+        let what = "the archive";
+        let is_file = input.metadata().map_err(Error::io("read", what))?.is_file();
+        if is_file && Compression::of_file(&mut input, what)? == Compression::None {
+            return Self::scan(input);
+        }
+        Self::scan(store.spool(uncompressed(input, what)?, what)?)
+    }
+
     /// Reads the table of an uncompressed archive.
-    pub(super) fn scan(file: File) -> Result<Self, Error> {
+    fn scan(file: File) -> Result<Self, Error> {
         let failed = || Error::io("read", "the archive");
         let mut archive = Self { file, members: HashMap::new(), entries: 0 };
         let mut handle = archive.file.try_clone().map_err(failed())?;
@@ -70,7 +77,7 @@ impl Archive {
     }
 
     /// The bytes of a member.
-    pub(super) fn open(&self, name: &str) -> Result<impl Read + use<>, Error> {
+    pub(super) fn member(&self, name: &str) -> Result<impl Read + use<>, Error> {
         let mut at = name;
         for _ in 0..MAX_LINKS {
             match self.members.get(at) {
@@ -82,16 +89,14 @@ impl Archive {
         Err(Error::Missing(name.chars().take(200).collect()))
     }
 
-    /// A member that is a JSON document.
-    pub(super) fn json<T: DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
-        let bytes = read_document(self.open(name)?, name)?;
-        serde_json::from_slice(&bytes).map_err(|cause| Error::document(name, cause))
+    /// A member that is a document, whole.
+    pub(super) fn document(&self, name: &str) -> Result<Vec<u8>, Error> {
+        document::read(self.member(name)?, name)
     }
 
-    /// The archive itself, from its beginning.
-    pub(super) fn into_file(mut self) -> Result<File, Error> {
-        self.file.rewind().map_err(Error::io("read", "the archive"))?;
-        Ok(self.file)
+    /// A member that is a JSON document.
+    pub(super) fn json<T: DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
+        document::parse(&self.document(name)?, name)
     }
 
     fn section(&self, at: u64, size: u64) -> Result<io::Take<File>, Error> {
@@ -100,37 +105,6 @@ impl Archive {
         file.seek(SeekFrom::Start(at)).map_err(failed())?;
         Ok(file.take(size))
     }
-}
-
-/// How a stream is compressed, by its first bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Compression {
-    None,
-    Gzip,
-}
-
-/// Finds the compression of a file and goes back to its beginning.
-pub(super) fn compression(file: &mut File, what: &str) -> Result<Compression, Error> {
-    let mut magic = Vec::new();
-    file.rewind().map_err(Error::io("read", what))?;
-    file.take(4).read_to_end(&mut magic).map_err(Error::io("read", what))?;
-    file.rewind().map_err(Error::io("read", what))?;
-    if magic == ZSTD {
-        return Err(Error::Compression(what.to_owned()));
-    }
-    Ok(if magic.starts_with(&GZIP) { Compression::Gzip } else { Compression::None })
-}
-
-/// Writes a stream into `into`, bounded, and goes back to its beginning.
-pub(super) fn spool(mut from: impl Read, mut into: File, what: &str) -> Result<File, Error> {
-    use std::io::Write;
-    let mut bounded = (&mut from).take(MAX_BLOB_BYTES + 1);
-    let length = copy(&mut bounded, |bytes| into.write_all(bytes)).map_err(Error::io("unpack", what))?;
-    if length > MAX_BLOB_BYTES {
-        return Err(Error::TooLarge { object: what.to_owned(), limit: MAX_BLOB_BYTES });
-    }
-    into.rewind().map_err(Error::io("read", what))?;
-    Ok(into)
 }
 
 /// A member's name without `.`; `None` for one with `..` or that is no text.

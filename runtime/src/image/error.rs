@@ -2,9 +2,7 @@
 
 use std::io;
 
-use oci_spec::image::Sha256Digest;
-
-use super::Reference;
+use super::Digest;
 
 /// Work on images failed.
 #[derive(Debug, thiserror::Error)]
@@ -28,14 +26,24 @@ pub enum Error {
         cause: String,
     },
     /// Content does not have the digest it goes by.
-    #[error("verify {object}: its digest is sha256:{found}, not sha256:{expected}")]
+    #[error("verify {object}: its digest is {found}, not {expected}")]
     Digest {
         /// What.
         object: String,
         /// As promised.
-        expected: String,
+        expected: Digest,
         /// As it is.
-        found: String,
+        found: Digest,
+    },
+    /// Content does not have the size it goes by.
+    #[error("verify {digest}: it has {found} bytes, not {expected}")]
+    Size {
+        /// Which blob.
+        digest: Digest,
+        /// As promised.
+        expected: u64,
+        /// As it is, or as much as came before it was given up.
+        found: u64,
     },
     /// An archive lacks a part that it speaks of.
     #[error("read the archive: it has no `{0}`")]
@@ -49,25 +57,63 @@ pub enum Error {
         limit: u64,
     },
     /// A compression that is not supported.
-    #[error("read {0}: compressed by zstd, which is not supported; use gzip or none")]
-    Compression(String),
+    #[error("read {object}: compressed by {by}, which is not supported; use gzip, zstd or none")]
+    Compression {
+        /// What.
+        object: String,
+        /// The program's name.
+        by: &'static str,
+    },
     /// An archive holds nothing that could be an image.
-    #[error("import the archive: it is neither an image archive nor a root file system")]
+    #[error(
+        "load the archive: it is neither an OCI layout nor what `docker save` writes; a root file system is brought in by `sandlot image import`"
+    )]
     NoImage,
-    /// The archive has no name for its image and none was given.
-    #[error("import the archive: it does not name its image, so a name must be given")]
-    NoReference,
+    /// An archive is empty or no archive.
+    #[error("import the root file system: it is no tar archive, or an empty one")]
+    NoRootFilesystem,
     /// There is no such image.
     #[error("find image `{0}`: there is none")]
-    UnknownImage(Reference),
+    UnknownImage(String),
+    /// Several images' ids begin so.
+    #[error("find image `{0}`: the ids of several images begin so; give more digits")]
+    Ambiguous(String),
+    /// An index has nothing for this platform.
+    #[error("choose an image for {wanted}: there is none; there are {there}")]
+    NoPlatform {
+        /// For which one was asked.
+        wanted: String,
+        /// Those of the index.
+        there: String,
+    },
+    /// An image has several names, so its id does not say which of them is to go.
+    #[error("remove image {id}: it has several names ({names}); give one of them, or use --force")]
+    SeveralNames {
+        /// The id as it was given.
+        id: String,
+        /// All names.
+        names: String,
+    },
     /// There is no such blob.
-    #[error("find blob sha256:{}: there is none", .0.digest())]
-    UnknownBlob(Sha256Digest),
+    #[error("find blob {0}: there is none")]
+    UnknownBlob(Digest),
     /// A text is no image name.
-    #[error(
-        "name an image `{0}`: must be 1 to 255 of a-z, A-Z, 0-9 and ._-/:@, beginning with a letter or digit"
-    )]
-    InvalidReference(String),
+    #[error("name an image `{text}`: {rule}")]
+    InvalidReference {
+        /// The text, shortened.
+        text: String,
+        /// The rule that it breaks.
+        rule: &'static str,
+    },
+    /// A text is no digest.
+    #[error("read digest `{0}`: must be sha256: and 64 or sha512: and 128 lower-case hexadecimal digits")]
+    InvalidDigest(String),
+    /// A text is no platform.
+    #[error("read platform `{0}`: must be os/architecture or os/architecture/variant, such as linux/amd64")]
+    InvalidPlatform(String),
+    /// A text is no name of a scope.
+    #[error("name a scope `{0}`: must be 1 to 64 of a-z, 0-9 and inner hyphens")]
+    InvalidScope(String),
     /// A recipe did not come to its end.
     #[error("make image `{image}`: {cause}")]
     Recipe {

@@ -1,90 +1,113 @@
-//! Bringing an archive into the store: an OCI layout, what `docker save` writes, or the tar of a root file system,
-//! each plain or by gzip.
-
-mod docker;
-mod oci;
-mod rootfs;
+//! The tar of a root file system: it becomes an image of one layer.
 
 use std::fs::File;
+use std::io::Read;
 
-use flate2::read::MultiGzDecoder;
-use oci_spec::image::{ImageConfiguration, ImageManifest, Sha256Digest};
+use oci_spec::image::{
+    Arch, ConfigBuilder, HistoryBuilder, ImageConfiguration, ImageConfigurationBuilder, MediaType,
+    RootFsBuilder,
+};
 
-use super::archive::{Archive, Compression, compression, spool};
-use super::ingest::Ingest;
-use super::store::{Store, pair};
-use super::{Error, Reference, layer};
+use super::compression::uncompressed;
+use super::{Blob, Error, Image, Platform, Reference, Scope, Store, assemble};
 
-/// An image of an import: its name, and digest and size of its manifest.
-type Named = (Reference, Sha256Digest, u64);
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 impl Store {
-    /// Imports what `input` holds, from its beginning or as far as a pipe still gives. `reference` names the image; it must be given for
-    /// a root file system, and else replaces the name in the archive, which then must hold one image only.
-    /// Every digest is verified before anything is visible. Returns the names.
+    /// Brings a root file system in, from a file's beginning or as far as a pipe gives; it may be compressed. Without a
+    /// name it is found by its id.
     ///
     /// # Errors
-    /// When the archive is none of the kinds, or lies; nothing has changed then.
-    pub fn import(&self, input: File, reference: Option<&Reference>) -> Result<Vec<Reference>, Error> {
-        let mut ingest = self.begin()?;
-        let archive = Archive::scan(plain(input, &ingest)?)?;
-        let images = if archive.has("oci-layout") && archive.has("index.json") {
-            oci::import(&archive, &mut ingest, reference)?
-        } else if archive.has("manifest.json") && docker::is_list(&archive) {
-            docker::import(&archive, &mut ingest, reference)?
-        } else if archive.entries > 0 {
-            let reference = reference.ok_or(Error::NoReference)?;
-            vec![rootfs::import(archive.into_file()?, &mut ingest, reference)?]
-        } else {
-            return Err(Error::NoImage);
+    /// When it is no tar archive; nothing has changed then.
+    pub fn import(&self, scope: &Scope, input: File, reference: Option<&Reference>) -> Result<Image, Error> {
+        let lease = self.lease()?;
+        let mut tar = uncompressed(input, "the root file system")?;
+        let blob = lease.add(&mut Checked::new(&mut tar))?;
+        let configuration = configuration(&blob)?;
+        let layer = blob.describe(MediaType::ImageLayer)?;
+        let target = assemble::image(&lease, &configuration, vec![layer])?;
+        lease.commit(scope, &[(reference.cloned(), target.clone())])?;
+        self.read_imported(reference, &target)
+    }
+
+    fn read_imported(
+        &self,
+        reference: Option<&Reference>,
+        target: &oci_spec::image::Descriptor,
+    ) -> Result<Image, Error> {
+        let image = self.image_of(target, &Platform::host())?;
+        Ok(Image { reference: reference.cloned(), ..image })
+    }
+}
+
+fn configuration(layer: &Blob) -> Result<ImageConfiguration, Error> {
+    let failed = |cause| Error::document("an image's configuration", cause);
+    let root =
+        RootFsBuilder::default().typ("layers".to_owned()).diff_ids(vec![layer.digest.to_string()]).build();
+    let config = ConfigBuilder::default().env(vec![PATH.to_owned()]).cmd(vec!["/bin/sh".to_owned()]).build();
+    let history = HistoryBuilder::default().comment("imported by sandlot").build().map_err(failed)?;
+    ImageConfigurationBuilder::default()
+        .architecture(Arch::from(Platform::host().architecture()))
+        .os("linux")
+        .config(config.map_err(failed)?)
+        .rootfs(root.map_err(failed)?)
+        .history(vec![history])
+        .build()
+        .map_err(failed)
+}
+
+/// A tar archive begins with a header that says so (POSIX ustar, and what came before it by its checksum).
+struct Checked<'a> {
+    from: &'a mut dyn Read,
+    start: Vec<u8>,
+    given: usize,
+}
+
+const HEADER_BYTES: u64 = 512;
+
+impl<'a> Checked<'a> {
+    fn new(from: &'a mut dyn Read) -> Self {
+        Self { from, start: Vec::new(), given: 0 }
+    }
+
+    fn check(&mut self) -> std::io::Result<()> {
+        (&mut self.from).take(HEADER_BYTES).read_to_end(&mut self.start)?;
+        let mut header = tar::Header::new_old();
+        let known = self.start.len() == header.as_bytes().len() && {
+            header.as_mut_bytes().copy_from_slice(&self.start);
+            let sum: u32 = self
+                .start
+                .iter()
+                .enumerate()
+                .map(|(at, byte)| match at {
+                    148..156 => u32::from(b' '),
+                    _ => u32::from(*byte),
+                })
+                .sum();
+            header.cksum().is_ok_and(|found| found == sum)
         };
-        self.commit(&ingest, &images)?;
-        Ok(images.into_iter().map(|(name, ..)| name).collect())
-    }
-}
-
-/// The archive as an uncompressed file that can be read twice.
-fn plain(mut input: File, ingest: &Ingest) -> Result<File, Error> {
-    let is_file = input.metadata().map_err(Error::io("read", "the archive"))?.is_file();
-    if !is_file {
-        input = spool(input, ingest.scratch()?, "the archive")?;
-    }
-    match compression(&mut input, "the archive")? {
-        Compression::None => Ok(input),
-        Compression::Gzip => spool(MultiGzDecoder::new(input), ingest.scratch()?, "the archive"),
-    }
-}
-
-/// Verifies that each layer of the import unpacks to its diffID.
-fn verify(
-    ingest: &Ingest,
-    manifest: &ImageManifest,
-    configuration: &ImageConfiguration,
-) -> Result<(), Error> {
-    for expected in pair(manifest, configuration)? {
-        let mut tar = layer::uncompressed(ingest.open(&expected.blob)?, || ingest.scratch())?;
-        let found = layer::diff_id(&mut tar)?;
-        if found != expected.diff_id {
-            let (expected, found) = (expected.diff_id.as_hex().to_owned(), found.as_hex().to_owned());
-            return Err(Error::Digest { object: "a layer".to_owned(), expected, found });
+        if known {
+            Ok(())
+        } else {
+            Err(std::io::Error::new(std::io::ErrorKind::InvalidData, Error::NoRootFilesystem))
         }
     }
-    Ok(())
 }
 
-/// The name of the only image of an archive, or of one among several.
-fn choose_name(
-    given: Option<&Reference>,
-    images: usize,
-    own: Option<&str>,
-) -> Result<Option<Reference>, Error> {
-    match (given, own) {
-        (Some(given), _) if images == 1 => Ok(Some(given.clone())),
-        (Some(_), _) => Err(Error::document(
-            "the archive",
-            format!("it holds {images} images, so it cannot take one name"),
-        )),
-        (None, Some(own)) => own.parse().map(Some),
-        (None, None) => Ok(None),
+impl Read for Checked<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        if self.start.is_empty() {
+            self.check()?;
+        }
+        let rest = self.start.get(self.given..).unwrap_or_default();
+        if rest.is_empty() {
+            return self.from.read(into);
+        }
+        let length = rest.len().min(into.len());
+        if let (Some(into), Some(from)) = (into.get_mut(..length), rest.get(..length)) {
+            into.copy_from_slice(from);
+        }
+        self.given += length;
+        Ok(length)
     }
 }

@@ -7,9 +7,10 @@ mod tiny;
 mod workbench;
 
 use std::fs::File;
+use std::io::Seek;
 use std::str::FromStr;
 
-use super::{Error, Reference, Store};
+use super::{Error, Image, Reference, Scope, Store};
 
 /// How far a recipe is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,17 +58,15 @@ impl Recipe {
         }
     }
 
-    /// Makes the image and imports it under its name.
+    /// Makes the image and imports it under its name, as the node's.
     ///
     /// # Errors
     /// As for [`Recipe::make`] and [`Store::import`].
-    pub fn make_in(self, store: &Store, progress: &mut dyn FnMut(Progress)) -> Result<Reference, Error> {
-        let ingest = store.begin()?;
-        let mut tar = ingest.scratch()?;
+    pub fn make_in(self, store: &Store, progress: &mut dyn FnMut(Progress)) -> Result<Image, Error> {
+        let mut tar = store.scratch()?;
         self.make(&mut tar, progress)?;
-        let reference = Reference::from_str(self.name())?;
-        store.import(tar, Some(&reference))?;
-        Ok(reference)
+        tar.rewind().map_err(Error::io("read", self.name()))?;
+        store.import(&Scope::Node, tar, Some(&Reference::from_str(self.name())?))
     }
 }
 

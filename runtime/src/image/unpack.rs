@@ -17,9 +17,9 @@
 
 mod child;
 mod extract;
-mod path;
+pub(in crate::image) mod path;
 mod room;
-mod whiteout;
+pub(in crate::image) mod whiteout;
 
 use std::fs::File;
 use std::io::Read;

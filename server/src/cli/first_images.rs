@@ -37,14 +37,19 @@ pub(crate) fn make_missing(config: &Config, names: &[String]) -> Result<Vec<Chil
 
 /// Names in the store, as a child says that has dropped to serve's uid: root reads nothing that serve may have planted.
 fn present(config: &Config) -> Result<BTreeSet<String>> {
-    let output = sandlot(config, &["image", "ls"])?.output().context("list the images")?;
+    let output =
+        sandlot(config, &["image", "ls", "--format", "json"])?.output().context("list the images")?;
     anyhow::ensure!(
         output.status.success(),
         "list the images: {}",
         String::from_utf8_lossy(&output.stderr).trim()
     );
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    Ok(text.lines().skip(1).filter_map(|line| line.split(' ').next()).map(str::to_owned).collect())
+    let name = |line: &str| {
+        let row: serde_json::Value = serde_json::from_str(line).ok()?;
+        row.get("Tag").filter(|tag| *tag == "latest").and(row.get("Repository")?.as_str().map(str::to_owned))
+    };
+    Ok(text.lines().filter_map(name).collect())
 }
 
 /// This very program with the node's places.

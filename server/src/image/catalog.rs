@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::SystemTime;
 
-use sandlot_runtime::image::{Error, Store};
+use sandlot_runtime::image::{Error, Reference, Scope, Store};
 use sandlot_runtime::supervisor::name::DiffId;
 
 use super::progress::{self, Making};
@@ -38,8 +38,7 @@ pub struct Catalog {
 struct Known {
     /// Time of the index it was read from.
     of: Option<SystemTime>,
-    /// Layers by image name.
-    layers: BTreeMap<String, Vec<DiffId>>,
+    layers: BTreeMap<Reference, Vec<DiffId>>,
 }
 
 impl Catalog {
@@ -76,18 +75,18 @@ impl Catalog {
         if known.of != changed || changed.is_none() {
             *known = Known { of: changed, layers: self.read() };
         }
-        known.layers.get(name).cloned()
+        known.layers.get(&name.parse().ok()?).cloned()
     }
 
     /// All images of the store. One that cannot be read is as good as none: its playgrounds say that it is missing.
-    fn read(&self) -> BTreeMap<String, Vec<DiffId>> {
-        let images = self.store.images().unwrap_or_else(|error| {
+    fn read(&self) -> BTreeMap<Reference, Vec<DiffId>> {
+        let images = self.store.images(&Scope::Node).unwrap_or_else(|error| {
             tracing::error!(%error, "read the content store");
             Vec::new()
         });
-        let named = images.into_iter().map(|image| {
-            let layers = image.layers.into_iter().map(|layer| layer.diff_id).collect();
-            (image.reference.as_str().to_owned(), layers)
+        let named = images.into_iter().filter_map(|image| {
+            let layers = image.diff_ids();
+            Some((image.reference?, layers))
         });
         named.collect()
     }

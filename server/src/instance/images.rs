@@ -47,7 +47,7 @@ impl Images {
             .with_cause(MakingFailed(why))),
             ImageState::Missing => Err(Error::new(
                 ErrorKind::ImageNotReady,
-                format!("The image {image} is not on this node. The operator can add it with `sandlot image import`."),
+                format!("The image {image} is not on this node. The operator can add it with `sandlot image load` or `sandlot image import`."),
             )),
         }
     }

@@ -6,7 +6,7 @@
 //! serve  uid and groups, no capability, no_new_privs, filter -> layers that are not unpacked yet -> tokio
 //! ```
 
-mod folders;
+pub(crate) mod folders;
 mod listener;
 pub(crate) mod supervisor;
 
@@ -53,7 +53,7 @@ pub fn prepare(config: &Config) -> anyhow::Result<Prepared> {
     Ok(Prepared { listener, children })
 }
 
-/// Layers that an `image import` brought in while no node ran.
+/// Layers that came while no supervisor ran while no node ran.
 fn unpack(config: &Config) -> anyhow::Result<()> {
     let catalog = Catalog::open(&config.state_dir, &config.run_dir).context("open the content store")?;
     let mut client = supervisor::connect(config).context("connect to the supervisor as serve")?;

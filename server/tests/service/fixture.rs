@@ -35,6 +35,7 @@ impl Service {
         let url = format!("http://{}", prepared.listener.local_addr()?);
         let stop = sandlot_server::shutdown::Shutdown::default();
         let done = tokio::spawn(sandlot_server::serve::run(config, prepared, stop.clone()));
+        sandlot_server::tls::use_ring();
         let http = reqwest::Client::builder().no_proxy().build()?;
         Ok(Self { state, url, http, stop, done })
     }

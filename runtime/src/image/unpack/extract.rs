@@ -20,7 +20,8 @@ use super::child::Report;
 use super::path::{inside, or_here};
 use super::room::Room;
 use super::whiteout::{self, Asks};
-use crate::image::ingest::{copy, hex};
+use crate::image::compression::copy;
+use crate::image::digest::hex;
 use crate::sys::xattr;
 use crate::tree;
 

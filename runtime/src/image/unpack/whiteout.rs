@@ -11,7 +11,7 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 
 /// What an entry's name asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Asks<'a> {
+pub(in crate::image) enum Asks<'a> {
     /// Nothing: it is a file.
     Nothing,
     /// This name of the same folder is gone.
@@ -23,7 +23,7 @@ pub(super) enum Asks<'a> {
 }
 
 /// Reads the last part of an entry's path.
-pub(super) fn asks(path: &Path) -> Asks<'_> {
+pub(in crate::image) fn asks(path: &Path) -> Asks<'_> {
     let Some(name) = path.file_name().map(OsStr::as_bytes) else { return Asks::Nothing };
     match name.strip_prefix(PREFIX) {
         None => Asks::Nothing,

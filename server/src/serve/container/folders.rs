@@ -1,7 +1,7 @@
 //! The node's folders and who owns them.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -11,8 +11,9 @@ use crate::config::Config;
 
 /// Makes those that are missing. The state directory may be passed through by all; what is in it is root's alone, and
 /// serve's alone.
-pub(super) fn make(config: &Config) -> Result<()> {
+pub(crate) fn make(config: &Config) -> Result<()> {
     folder(&config.state_dir, 0o711)?;
+    let_pass(&config.state_dir)?;
     folder(&config.state_dir.join("node"), 0o700)?;
     folder(&config.run_dir, 0o755)?;
     let serve = config.serve_dir();
@@ -32,4 +33,14 @@ pub(super) fn make(config: &Config) -> Result<()> {
 fn folder(path: &Path, mode: u32) -> Result<()> {
     let made = fs::DirBuilder::new().recursive(true).mode(mode).create(path);
     made.with_context(|| format!("make `{}`", path.display()))
+}
+
+/// A state directory that the operator made for root alone must still lead serve to its own folder.
+fn let_pass(path: &Path) -> Result<()> {
+    let mode = fs::metadata(path)?.permissions().mode();
+    if mode & 0o011 == 0o011 {
+        return Ok(());
+    }
+    let passable = fs::Permissions::from_mode(mode | 0o011);
+    fs::set_permissions(path, passable).with_context(|| format!("open `{}` for passing", path.display()))
 }

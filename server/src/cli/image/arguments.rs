@@ -1,0 +1,171 @@
+//! The arguments of `sandlot image`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use sandlot_runtime::image::{Recipe, Reference};
+
+use crate::config::options::Options;
+
+/// What is asked for, and the options of the node.
+#[derive(Debug, Args)]
+pub(crate) struct With<T: Args> {
+    #[command(flatten)]
+    pub(super) what: T,
+    #[command(flatten)]
+    pub(super) options: Box<Options>,
+}
+
+/// A verb.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImageCommand {
+    /// List images
+    #[command(visible_alias = "list")]
+    Ls(With<Ls>),
+    /// Load images from an archive: an OCI layout or what `docker save` writes
+    Load(With<Load>),
+    /// Save images to an archive that `sandlot image load`, `docker load` and readers of OCI layouts take
+    Save(With<Save>),
+    /// Import the tar of a root file system as an image of one layer
+    Import(With<Import>),
+    /// Export the root file system of an image as a tar
+    Export(With<Export>),
+    /// Give an image another name
+    Tag(With<Tag>),
+    /// Remove names, and with its last name an image
+    #[command(visible_alias = "remove")]
+    Rm(With<Rm>),
+    /// Show everything about images, as JSON
+    Inspect(With<Inspect>),
+    /// Show how an image came about
+    History(With<History>),
+    /// Remove images without a name, and what broken-off work left
+    Prune(With<Prune>),
+    /// Read everything again and say what is damaged
+    Verify(With<Verify>),
+    /// Make a default image: tiny or workbench
+    Make(With<Make>),
+}
+
+/// How a list is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    Table,
+    /// One object a line.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ls {
+    /// Only images of this repository, or this name
+    pub(super) repository: Option<Reference>,
+    /// Only ids
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+    /// Also digests of what the names stand for
+    #[arg(long)]
+    pub(super) digests: bool,
+    /// Whole ids
+    #[arg(long)]
+    pub(super) no_trunc: bool,
+    /// Table, or one JSON object a line
+    #[arg(long, value_enum, default_value = "table")]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Load {
+    /// The archive, or a folder that is an OCI layout [default: standard input]
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) input: Option<PathBuf>,
+    /// Print nothing but errors
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Save {
+    /// The archive [default: standard output, unless it is a terminal]
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Names or ids
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(super) images: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The tar; `-` reads standard input
+    pub(super) file: PathBuf,
+    /// Name of the image
+    pub(super) name: Option<Reference>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The tar [default: standard output, unless it is a terminal]
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Name or id
+    pub(super) image: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tag {
+    /// Name or id
+    pub(super) image: String,
+    /// The new name
+    pub(super) name: Reference,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rm {
+    /// Names or ids
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(super) images: Vec<String>,
+    /// Remove an id with all its names; one that is not there is no error
+    #[arg(short, long)]
+    pub(super) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// Names or ids
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(super) images: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// Name or id
+    pub(super) image: String,
+    /// Whole commands and ids
+    #[arg(long)]
+    pub(super) no_trunc: bool,
+    /// Only ids
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Prune {
+    /// Also forget results of build steps
+    #[arg(short, long)]
+    pub(super) all: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(super) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {}
+
+#[derive(Debug, Args)]
+pub(crate) struct Make {
+    /// Which
+    pub(super) recipe: Recipe,
+    /// Write its root file system into this tar file only
+    #[arg(long, value_name = "FILE")]
+    pub(super) to: Option<PathBuf>,
+}

@@ -1,0 +1,71 @@
+//! Where the images of a node are, opened as who they belong to.
+//!
+//! Run by root, a command drops to serve's uid before it touches what serve owns: so no file ends up with another owner,
+//! and nothing that serve may have planted is followed with root's power. Files that the caller names are opened before.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
+use sandlot_runtime::image::Store;
+use sandlot_runtime::supervisor::client::Client;
+
+use crate::config::Config;
+use crate::image::store_dir;
+use crate::serve::container::folders;
+
+/// A large image takes minutes to unpack on a slow disk.
+const UNPACK_TIMEOUT: Duration = Duration::from_secs(1800);
+
+/// The store, and the supervisor where a node runs.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) store: Store,
+    pub(super) supervisor: Option<Client>,
+}
+
+impl Place {
+    /// Becomes serve's user for good, and opens both.
+    ///
+    /// # Errors
+    /// When the store cannot be opened by this user, or the supervisor does not answer.
+    pub(super) fn open(config: &Config) -> Result<Self> {
+        become_serve(config)?;
+        let folder = store_dir(&config.state_dir);
+        let store = Store::open(&folder).with_context(|| {
+            let hint =
+                if geteuid().is_root() { "" } else { " (images belong to the node: run this as root)" };
+            format!("open the content store `{}`{hint}", folder.display())
+        })?;
+        Ok(Self { store, supervisor: supervisor(config)? })
+    }
+}
+
+/// A file that the caller names, for reading; `-` is standard input. To be opened before [`Place::open`].
+pub(super) fn input(path: &Path) -> Result<File> {
+    let path = if path == Path::new("-") { Path::new("/dev/stdin") } else { path };
+    File::open(path).with_context(|| format!("open `{}`", path.display()))
+}
+
+/// A connection to the node's supervisor; `None` when none runs.
+fn supervisor(config: &Config) -> Result<Option<Client>> {
+    let Ok(mut client) = Client::connect(&config.supervisor_socket()) else { return Ok(None) };
+    client.set_timeout(UNPACK_TIMEOUT);
+    client.hello().context("greet the supervisor")?;
+    Ok(Some(client))
+}
+
+/// Root becomes serve's uid for good; anyone else stays who they are.
+fn become_serve(config: &Config) -> Result<()> {
+    if !geteuid().is_root() {
+        return Ok(());
+    }
+    folders::make(config)?;
+    let (uid, gid) = (Uid::from_raw(config.serve_uid()), Gid::from_raw(config.serve_uid()));
+    setgroups(&[])?;
+    setresgid(gid, gid, gid)?;
+    setresuid(uid, uid, uid)?;
+    Ok(())
+}
