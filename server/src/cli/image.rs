@@ -10,6 +10,7 @@ mod ls;
 mod make;
 mod moment;
 mod output;
+mod pack;
 mod place;
 mod prune;
 mod rm;
@@ -41,6 +42,7 @@ pub(super) fn run(command: ImageCommand, out: &mut dyn Write) -> Result<()> {
         ImageCommand::History(given) => with(given, |config, what| history::run(config, &what, out)),
         ImageCommand::Prune(given) => with(given, |config, what| prune::run(config, &what, out)),
         ImageCommand::Verify(given) => with(given, |config, _| verify::run(config, out)),
+        ImageCommand::Pack(what) => pack::run(&what),
         ImageCommand::Make(given) => with(given, |config, what| make::run(config, &what, out)),
     }
 }

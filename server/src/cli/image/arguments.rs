@@ -45,6 +45,9 @@ pub(crate) enum ImageCommand {
     Verify(With<Verify>),
     /// Make a default image: tiny or workbench
     Make(With<Make>),
+    /// Write a folder as a tar to standard output
+    #[command(hide = true)]
+    Pack(Pack),
 }
 
 /// How a list is written.
@@ -160,6 +163,12 @@ pub(crate) struct Prune {
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {}
+
+#[derive(Debug, Args)]
+pub(crate) struct Pack {
+    /// The folder
+    pub(super) folder: PathBuf,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct Make {

@@ -12,6 +12,7 @@ use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
 use sandlot_runtime::image::Store;
 use sandlot_runtime::supervisor::client::Client;
 
+use super::pack;
 use crate::config::Config;
 use crate::image::store_dir;
 use crate::serve::container::folders;
@@ -43,9 +44,13 @@ impl Place {
     }
 }
 
-/// A file that the caller names, for reading; `-` is standard input. To be opened before [`Place::open`].
+/// A file that the caller names, for reading; `-` is standard input, and a folder is read as its tar. To be opened before
+/// [`Place::open`].
 pub(super) fn input(path: &Path) -> Result<File> {
     let path = if path == Path::new("-") { Path::new("/dev/stdin") } else { path };
+    if path.is_dir() {
+        return pack::stream(path);
+    }
     File::open(path).with_context(|| format!("open `{}`", path.display()))
 }
 

@@ -1,0 +1,62 @@
+//! `kill -9` at any moment of work on the store: afterwards it is whole, and the same work done again succeeds.
+
+use std::time::{Duration, Instant};
+
+use crate::fixture::{Ground, text};
+
+/// Moments of each kind of work at which it is killed.
+const MOMENTS: u32 = 12;
+
+/// Runs the work again and again, each time killed a little later, up to its own length. The first part of that is the
+/// start of the program; moments are spread over all of it.
+fn kill_at_every_moment(ground: &Ground, work: &[&str], undo: &[&str]) {
+    let begun = Instant::now();
+    ground.image(work);
+    let length = begun.elapsed();
+    for moment in 1..=MOMENTS {
+        ground.command(undo).output().unwrap();
+        let mut child = ground.command(work).stdout(std::process::Stdio::null()).spawn().unwrap();
+        std::thread::sleep(length * moment / MOMENTS);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(ground.image(&["verify"]).trim(), "the content store is whole", "{work:?} at {moment}");
+    }
+    ground.command(undo).output().unwrap();
+    ground.image(work);
+    assert_eq!(ground.image(&["verify"]).trim(), "the content store is whole");
+    assert!(length < Duration::from_secs(60), "{work:?} takes {length:?}");
+}
+
+/// A tar of some size that compresses badly.
+fn make_rootfs(ground: &Ground) -> String {
+    let path = ground.path("rootfs.tar");
+    let mut tar = tar::Builder::new(std::fs::File::create(&path).unwrap());
+    let mut state = 1u64;
+    for number in 0..48 {
+        let content: Vec<u8> = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as u8
+        })
+        .take(1 << 20)
+        .collect();
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, format!("file{number}"), content.as_slice()).unwrap();
+    }
+    tar.finish().unwrap();
+    text(&path).to_owned()
+}
+
+#[test]
+fn import_load_and_removal_may_die_at_any_moment() {
+    let ground = Ground::new();
+    let rootfs = make_rootfs(&ground);
+    kill_at_every_moment(&ground, &["import", &rootfs, "big"], &["rm", "big"]);
+    let archive = ground.path("big.tar");
+    ground.image(&["save", "-o", text(&archive), "big"]);
+    kill_at_every_moment(&ground, &["load", "-i", text(&archive)], &["rm", "big"]);
+    kill_at_every_moment(&ground, &["rm", "-f", "big"], &["load", "-i", text(&archive)]);
+    ground.image(&["prune", "-f"]);
+    assert!(ground.blobs().is_empty(), "{:?}", ground.blobs());
+}

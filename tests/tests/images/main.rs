@@ -1,0 +1,7 @@
+//! Images through their public door, `sandlot image`: exchange with other tools, and death at any moment.
+#![expect(clippy::unwrap_used, reason = "a test may panic, also in its fixtures")]
+
+mod fixture;
+mod killed;
+mod layouts;
+mod trees;
