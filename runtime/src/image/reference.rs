@@ -54,7 +54,7 @@ impl Reference {
             Some(name) if !name.contains('/') => name,
             _ => &self.repository,
         };
-        if self.registry == DEFAULT_REGISTRY && split_registry(repository).0 == DEFAULT_REGISTRY {
+        if self.registry == DEFAULT_REGISTRY && split_registry(repository) == (DEFAULT_REGISTRY, repository) {
             repository.to_owned()
         } else {
             self.name()

@@ -20,6 +20,8 @@ fn short_names_go_to_the_default_registry() {
         ("127.0.0.1:5000/a/b__c:V.1", "127.0.0.1:5000/a/b__c:V.1", "127.0.0.1:5000/a/b__c:V.1"),
         ("[::1]:5000/app", "[::1]:5000/app:latest", "[::1]:5000/app:latest"),
         ("Registry/app", "Registry/app:latest", "Registry/app:latest"),
+        ("docker.io/docker.io/app", "docker.io/docker.io/app:latest", "docker.io/docker.io/app:latest"),
+        ("docker.io/library/a/b", "docker.io/library/a/b:latest", "library/a/b:latest"),
     ] {
         let reference = read(text);
         assert_eq!((reference.canonical().as_str(), reference.to_string().as_str()), (canonical, shown));
