@@ -16,10 +16,6 @@
 //! mount turns into the session's root.
 
 mod child;
-mod extract;
-mod path;
-mod room;
-mod whiteout;
 
 use std::fs::File;
 use std::io::Read;

@@ -14,6 +14,8 @@ const LEAST_CPU_MILLIS: u32 = 10;
 const LEAST_PIDS: u32 = 4;
 /// Arguments and variables of a command, each, at most.
 const MAX_STRINGS: usize = 1024;
+/// Bytes of a path, at most, as for the kernel.
+const MAX_PATH_BYTES: usize = 4095;
 /// Rows and columns of a terminal, at most.
 const MAX_SIZE: u16 = 1000;
 
@@ -103,6 +105,12 @@ pub(crate) fn check_command(command: &Command, may_be_login: bool) -> Result<(),
         return Err(invalid("command: a text has a zero byte"));
     }
     Ok(())
+}
+
+/// Checks a path inside an instance.
+pub(crate) fn check_path(path: &str) -> Result<(), Refusal> {
+    let good = !path.is_empty() && path.len() <= MAX_PATH_BYTES && !path.contains('\0');
+    if good { Ok(()) } else { Err(invalid("path: it must have 1 to 4095 bytes, and none of them zero")) }
 }
 
 /// Checks a terminal's size.

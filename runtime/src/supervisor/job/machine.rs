@@ -10,6 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
 use super::{refused, refused_step};
+use crate::archive::made::Made;
 use crate::cgroup::{Instance, LeafName};
 use crate::container::{self, Started, machine, userns, worker};
 use crate::disk::{self, Attached, Ready};
@@ -134,7 +135,7 @@ fn kill_rest(
 }
 
 /// A mount namespace of its own: whatever is mounted from here on goes with this worker and the instances.
-fn isolate(ground: &Ground, given: &[BorrowedFd<'_>], operation: &str) -> Result<(), Refusal> {
+pub(super) fn isolate(ground: &Ground, given: &[BorrowedFd<'_>], operation: &str) -> Result<(), Refusal> {
     let keep: Vec<_> = given.iter().copied().chain(ground.descriptors()).collect();
     worker::isolate(&keep).map_err(|error| refused_step(operation, &error))
 }
@@ -156,6 +157,7 @@ fn start(
     let disk = attached.map_err(|error| refused(&operation, &error))?;
     let group = open_group(ground, session, machine.index, &operation)?;
     let started = start_in(ground, session, machine, userns, &disk, &group, &operation)?;
+    note_made(&folder, &disk).map_err(|error| refused(&operation, &error))?;
     let report = Report::Instance { index: machine.index, pid: started.pid.as_raw() };
     tell(reporter, &report, started.pidfd.as_fd())
 }
@@ -196,6 +198,14 @@ fn start_in(
         ..Resources::bare()
     };
     container::start(&plan, &resources).map_err(step)
+}
+
+/// Writes down what the first start has made, before anybody else is inside.
+fn note_made(folder: &Path, disk: &Attached) -> std::io::Result<()> {
+    if Made::is_written(folder) {
+        return Ok(());
+    }
+    Made::look(File::open(&disk.upper)?.as_fd())?.write(folder)
 }
 
 /// The validated plan of a machine.

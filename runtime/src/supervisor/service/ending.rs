@@ -94,6 +94,7 @@ impl Supervisor {
     /// Kills what is left, drops the descriptors and sends a worker after the rest.
     fn clean(&mut self, number: SessionNumber) {
         self.forget_memory(number);
+        self.kill_archivers(number);
         let Some(session) = self.state.sessions.get_mut(&number) else { return };
         for errno in session.kill() {
             log::session_warn(number, format_args!("kill pid 1: {errno}"));

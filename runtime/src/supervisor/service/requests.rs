@@ -37,8 +37,14 @@ impl Supervisor {
         if for_root && connection.uid != 0 {
             return Err(refuse(RefusalKind::Denied, "only root may ask that"));
         }
-        let wanted =
-            usize::from(matches!(request, Request::KeepListener { .. } | Request::UnpackLayer { .. }));
+        let wanted = usize::from(matches!(
+            request,
+            Request::KeepListener { .. }
+                | Request::UnpackLayer { .. }
+                | Request::PutArchive { .. }
+                | Request::GetArchive { .. }
+                | Request::Diff { .. }
+        ));
         if descriptors.len() != wanted {
             let message = format!("the request takes {wanted} descriptors, not {}", descriptors.len());
             return Err(refuse(RefusalKind::Invalid, message));
@@ -71,6 +77,18 @@ impl Supervisor {
             Request::UnpackLayer { layer } => self.unpack_layer(waiter, layer, given),
             Request::RemoveLayer { layer } => self.remove_layer(waiter, layer),
             Request::HaveLayers { layers } => self.have_layers(waiter, layers),
+            Request::PutArchive { session, instance, path, options } => {
+                self.put_archive(waiter, (session, instance), path, options, given)
+            }
+            Request::GetArchive { session, instance, path } => {
+                self.get_archive(waiter, (session, instance), path, given)
+            }
+            Request::StatPath { session, instance, path } => {
+                self.stat_path(waiter, (session, instance), path)
+            }
+            Request::Diff { session, instance, clamp_unix } => {
+                self.diff(waiter, (session, instance), clamp_unix, given)
+            }
             Request::Guard => self.guard(waiter),
             Request::Reexec => self.reexec(waiter),
             Request::Down => {

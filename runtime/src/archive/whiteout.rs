@@ -4,10 +4,13 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use nix::sys::stat::{Mode, SFlag, lstat, mknod};
+use std::os::fd::BorrowedFd;
 
-const PREFIX: &[u8] = b".wh.";
-const OPAQUE: &[u8] = b".wh..wh..opq";
+use nix::fcntl::AtFlags;
+use nix::sys::stat::{Mode, SFlag, fstatat, mknodat};
+
+pub(super) const PREFIX: &[u8] = b".wh.";
+pub(super) const OPAQUE: &[u8] = b".wh..wh..opq";
 
 /// What an entry's name asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,11 +39,16 @@ pub(super) fn asks(path: &Path) -> Asks<'_> {
 }
 
 /// Makes overlay's form of a whiteout, unless this same layer has something there: a whiteout hides lower layers only.
-pub(super) fn make(path: &Path) -> nix::Result<()> {
-    if lstat(path).is_ok() {
+pub(super) fn make(folder: BorrowedFd<'_>, name: &OsStr) -> nix::Result<()> {
+    if fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok() {
         return Ok(());
     }
-    mknod(path, SFlag::S_IFCHR, Mode::empty(), 0)
+    mknodat(folder, name, SFlag::S_IFCHR, Mode::empty(), 0)
+}
+
+/// Name of the entry that says that a name is gone.
+pub(super) fn entry_name(name: &[u8]) -> Vec<u8> {
+    [PREFIX, name].concat()
 }
 
 /// Whether this is a whiteout that [`make`] made.
