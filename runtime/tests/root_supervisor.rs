@@ -3,6 +3,8 @@
 
 #[path = "root_supervisor/archives.rs"]
 mod archives;
+#[path = "root_supervisor/builds.rs"]
+mod builds;
 #[path = "root_supervisor/disks.rs"]
 mod disks;
 #[path = "root_supervisor/guardian.rs"]

@@ -90,7 +90,7 @@ fn answer_until_end(answer: BorrowedFd<'_>, process: BorrowedFd<'_>) {
         }
         let is_asked = ready.first().is_some_and(|asked| asked.any() == Some(true));
         // A child that asks nonsense gets no answer, and is killed when the worker's time is over.
-        if is_asked && answer_one(answer).is_err() || !is_asked {
+        if !is_asked || answer_one(answer).is_err() {
             return;
         }
     }

@@ -2,6 +2,7 @@
 //! the like. Written down once, when nothing else has run inside yet, and left out of every diff.
 
 use std::collections::BTreeMap;
+use std::ffi::CStr;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -23,13 +24,20 @@ const FOLDER: OFlag =
 
 /// Files by their paths inside, each with what tells it from another one that takes its place.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Made(BTreeMap<String, birth::Identity>);
+pub struct Made(BTreeMap<String, (birth::Identity, birth::Changed)>);
+
+/// Files that are the machine's own, whoever writes to them; in Docker they are not even in the container's layer. One
+/// that is put in their place is the user's.
+const NAMES: [&str; 3] = ["etc/hostname", "etc/hosts", "etc/resolv.conf"];
 
 impl Made {
-    /// Whether a path still is what the start made.
-    pub(super) fn has(&self, path: &[u8], identity: impl FnOnce() -> nix::Result<birth::Identity>) -> bool {
-        let known = std::str::from_utf8(path).ok().and_then(|path| self.0.get(path));
-        known.is_some_and(|known| identity().is_ok_and(|found| found == *known))
+    /// Whether a path still is what the start made: a folder whatever is in it, another file only as long as nobody has
+    /// changed it.
+    pub(super) fn has(&self, path: &[u8], is_folder: bool, folder: BorrowedFd<'_>, name: &CStr) -> bool {
+        let Some(path) = std::str::from_utf8(path).ok() else { return false };
+        let Some((identity, changed)) = self.0.get(path) else { return false };
+        let may_change = is_folder || NAMES.contains(&path);
+        birth::of(folder, name).is_ok_and(|(found, at)| found == *identity && (may_change || at == *changed))
     }
 
     /// Everything that is in `upper` now.

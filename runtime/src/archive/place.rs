@@ -57,7 +57,7 @@ impl<'a> Places<'a> {
 
     /// A folder of the tree, made with those above it where they are missing.
     pub(super) fn folder(&mut self, path: &Path) -> io::Result<&Folder> {
-        if !self.last.as_ref().is_some_and(|(known, _)| known == path) {
+        if self.last.as_ref().is_none_or(|(known, _)| known != path) {
             let folder = self.open_or_make(path)?;
             self.last = Some((path.to_owned(), folder));
         }

@@ -22,7 +22,6 @@ use super::header::{self, Item, Time};
 use super::made::Made;
 use super::stream::Output;
 use super::{attributes, whiteout};
-use crate::sys::birth;
 
 /// Longest path in an archive, as for the kernel.
 const MAX_PATH_BYTES: usize = 4095;
@@ -127,8 +126,9 @@ impl<'a> Walk<'a> {
                 [path.get(..above).unwrap_or_default(), &whiteout::entry_name(name.to_bytes())].concat();
             return self.emit(&Item::marker(marker));
         }
-        let is_made = self.layer.is_some_and(|layer| layer.made.has(&path, || birth::of(folder, name)));
         let kind = SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT;
+        let is_folder = kind == SFlag::S_IFDIR;
+        let is_made = self.layer.is_some_and(|layer| layer.made.has(&path, is_folder, folder, name));
         match kind {
             SFlag::S_IFDIR => self.folder(folder, name, path, &status, is_made),
             _ if is_made => Ok(()),

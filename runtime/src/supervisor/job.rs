@@ -1,6 +1,7 @@
 //! What workers do, one kind of work a file. A job owns all it needs and waits as long as it must, within its time.
 
 mod archive;
+mod build;
 mod clean;
 mod disk;
 mod join;
@@ -15,7 +16,9 @@ use nix::errno::Errno;
 
 use super::ground::Ground;
 use super::name::{DiffId, ExecNumber, InstanceIndex, SessionNumber};
-use super::protocol::{ArchiveOptions, Command, Machine, Refusal, RefusalKind, Winsize};
+use super::protocol::{
+    ArchiveOptions, BuildMount, BuildNetwork, Command, Machine, Refusal, RefusalKind, Winsize,
+};
 use super::worker::Reporter;
 use super::{log, role};
 use crate::failure::StepError;
@@ -25,6 +28,14 @@ use crate::failure::StepError;
 pub(crate) enum Job {
     /// Make a session and all its instances. Descriptors: \[mounts of the disks that were made ahead\].
     StartSession { session: SessionNumber, machines: Vec<Machine>, disks: Vec<DiskAhead> },
+    /// Make a build. `slots` are those of its caches, in their order. Descriptors: \[contents of its secrets\].
+    StartBuild {
+        build: SessionNumber,
+        machine: Machine,
+        mounts: Vec<BuildMount>,
+        slots: Vec<u32>,
+        network: BuildNetwork,
+    },
     /// Make a disk ahead.
     Disk { bytes: u64, number: u32 },
     /// End an instance and start it again. Descriptors: \[user namespace, pidfd of pid 1 if `has_old`\].
@@ -90,7 +101,7 @@ impl Job {
     /// How long it may take at most.
     pub(crate) fn time(&self) -> Duration {
         Duration::from_secs(match self {
-            Self::StartSession { .. } | Self::Reboot { .. } => 60,
+            Self::StartSession { .. } | Self::StartBuild { .. } | Self::Reboot { .. } => 60,
             Self::OpenTerminal { .. } | Self::Exec { .. } | Self::KillExec { .. } => 30,
             Self::Disk { .. } | Self::Sweep { .. } | Self::HaveLayers { .. } | Self::Check { .. } => 20,
             Self::Clean { .. } => 120,
@@ -114,6 +125,10 @@ impl Job {
             Self::StartSession { session, machines, disks } => {
                 let disks = disk::take(ground, &machines, &disks, given)?;
                 machine::start_session(ground, session, &machines, disks, reporter)
+            }
+            Self::StartBuild { build, machine, mounts, slots, network } => {
+                let asked = build::Asked { mounts: &mounts, slots: &slots, network };
+                build::start(ground, build, &machine, &asked, given, reporter)
             }
             Self::Disk { bytes, number } => disk::make(ground, bytes, number, reporter),
             Self::Reboot { session, machine, has_old } => {

@@ -22,6 +22,7 @@
 //! them as messages that make no sense, under the number 0: so a client looks at [`Reply::Welcome`] first.
 
 mod archive;
+mod build;
 mod event;
 mod machine;
 mod reply;
@@ -29,11 +30,14 @@ mod request;
 mod state;
 
 pub use archive::{ArchiveOptions, PathStat};
+pub use build::{BuildMount, BuildNetwork, CacheSharing};
 pub use event::Event;
 pub use machine::{Command, Limits, Login, Machine, Winsize};
 pub use reply::{FromSupervisor, Refusal, RefusalKind, Reply};
 pub use request::{Call, Request};
 pub use state::{EndReason, ExitStatus, Facts, InstanceState, InstanceStats, SessionState, TerminalState};
+
+use super::name::SessionNumber;
 
 /// Version of this protocol.
 pub const VERSION: u16 = 2;
@@ -49,3 +53,9 @@ pub const MAX_LAYERS: usize = 127;
 pub const SESSIONS_PER_PAGE: usize = 16;
 /// Terminals and execs of one session that are alive or not yet forgotten, at most.
 pub const MAX_PROCESSES_PER_SESSION: usize = 64;
+/// Builds at once, at most.
+pub const MAX_BUILDS: usize = SessionNumber::BUILDS as usize;
+/// Mounts of one build, at most.
+pub const MAX_BUILD_MOUNTS: usize = 64;
+/// Longest secret of a build.
+pub const MAX_SECRET_BYTES: usize = 512 * 1024;

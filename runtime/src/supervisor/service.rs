@@ -4,6 +4,7 @@
 //! signals or the deadlines. One aspect of the work a file: clients, requests, workers, children, endings, timers.
 
 mod archives;
+mod builds;
 mod children;
 mod clients;
 mod disks;

@@ -17,11 +17,14 @@ pub struct Identity {
     born: (i64, u32),
 }
 
-/// The identity of a name in a folder; a link is not followed.
+/// When a file's content, owner, attributes or names changed last: seconds and nanoseconds.
+pub type Changed = (i64, u32);
+
+/// The identity of a name in a folder, and when it changed last; a link is not followed.
 ///
 /// # Errors
 /// What `statx` gives.
-pub fn of(folder: BorrowedFd<'_>, name: &CStr) -> Result<Identity> {
+pub fn of(folder: BorrowedFd<'_>, name: &CStr) -> Result<(Identity, Changed)> {
     let mut status = std::mem::MaybeUninit::<libc::statx>::zeroed();
     // SAFETY: `name` is a live C string, and the kernel fills one structure, which is live.
     let result = unsafe {
@@ -29,7 +32,7 @@ pub fn of(folder: BorrowedFd<'_>, name: &CStr) -> Result<Identity> {
             folder.as_raw_fd(),
             name.as_ptr(),
             libc::AT_SYMLINK_NOFOLLOW,
-            libc::STATX_INO | libc::STATX_MODE | libc::STATX_TYPE | libc::STATX_BTIME,
+            libc::STATX_INO | libc::STATX_MODE | libc::STATX_TYPE | libc::STATX_BTIME | libc::STATX_CTIME,
             status.as_mut_ptr(),
         )
     };
@@ -37,5 +40,6 @@ pub fn of(folder: BorrowedFd<'_>, name: &CStr) -> Result<Identity> {
     // SAFETY: all zeroes is a value of this structure of integers, and the kernel has filled it.
     let status = unsafe { status.assume_init() };
     let born = (status.stx_btime.tv_sec, status.stx_btime.tv_nsec);
-    Ok(Identity { inode: status.stx_ino, mode: status.stx_mode, born })
+    let changed = (status.stx_ctime.tv_sec, status.stx_ctime.tv_nsec);
+    Ok((Identity { inode: status.stx_ino, mode: status.stx_mode, born }, changed))
 }

@@ -13,11 +13,11 @@ use tar::{Archive, Builder, EntryType, Header};
 use crate::node::{Node, session};
 
 /// Owners as in the archive.
-const AS_IT_IS: ArchiveOptions =
+pub(crate) const AS_IT_IS: ArchiveOptions =
     ArchiveOptions { no_overwrite_dir_non_dir: false, copy_uid_gid: true, make_parents: false };
 
 /// One entry of a tar as a line.
-fn lines(tar: &mut File) -> Vec<String> {
+pub(crate) fn lines(tar: &mut File) -> Vec<String> {
     tar.rewind().unwrap();
     let mut archive = Archive::new(tar);
     let entries = archive.entries().unwrap().map(Result::unwrap);
@@ -35,7 +35,7 @@ fn lines(tar: &mut File) -> Vec<String> {
     entries.map(line).collect()
 }
 
-fn add(builder: &mut Builder<File>, kind: EntryType, name: &str, content: &[u8]) {
+pub(crate) fn add(builder: &mut Builder<File>, kind: EntryType, name: &str, content: &[u8]) {
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);
     header.set_mode(0o640);
@@ -54,7 +54,7 @@ fn add(builder: &mut Builder<File>, kind: EntryType, name: &str, content: &[u8])
     }
 }
 
-fn tar(fill: impl FnOnce(&mut Builder<File>)) -> File {
+pub(crate) fn tar(fill: impl FnOnce(&mut Builder<File>)) -> File {
     let mut builder = Builder::new(tempfile::tempfile().unwrap());
     fill(&mut builder);
     let mut file = builder.into_inner().unwrap();
@@ -97,7 +97,7 @@ fn diff(client: &mut Client, clamp_unix: Option<i64>) -> File {
     file
 }
 
-fn kind(error: &ClientError) -> RefusalKind {
+pub(crate) fn kind(error: &ClientError) -> RefusalKind {
     match error {
         ClientError::Refused(refusal) => refusal.kind,
         other => panic!("{other}"),

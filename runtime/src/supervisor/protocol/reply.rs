@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::archive::PathStat;
 use super::event::Event;
 use super::state::{Facts, InstanceStats, SessionState};
-use crate::supervisor::name::DiffId;
+use crate::supervisor::name::{DiffId, SessionNumber};
 
 /// Everything that comes from the supervisor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,6 +67,11 @@ pub enum Reply {
     },
     /// To [`Request::StatPath`](super::Request::StatPath) and [`Request::GetArchive`](super::Request::GetArchive).
     PathStat(PathStat),
+    /// To [`Request::StartBuild`](super::Request::StartBuild).
+    Build {
+        /// Its number, until it has ended.
+        build: SessionNumber,
+    },
 }
 
 /// Why something was not done. The message is safe to show to the user of the session.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::archive::ArchiveOptions;
+use super::build::{BuildMount, BuildNetwork};
 use super::machine::{Command, Machine, Winsize};
 use super::state::EndReason;
 use crate::supervisor::name::{DiffId, ExecNumber, InstanceIndex, SessionNumber, TerminalNumber};
@@ -151,6 +152,19 @@ pub enum Request {
     HaveLayers {
         /// At most [`MAX_LAYERS`](super::MAX_LAYERS).
         layers: Vec<DiffId>,
+    },
+    /// Start a machine for steps of a Dockerfile. It belongs to this connection and ends with it; for everybody else it is not
+    /// there. [`Request::Exec`], [`Request::KillExec`], [`Request::EndSession`], [`Request::Stats`] and the requests about archives take its number
+    /// with instance 0. Descriptors: \[content of each secret in its order: regular file or pipe\]. Answer:
+    /// [`Reply::Build`](super::Reply::Build) once pid 1 runs. A start that needs a locked cache is answered when it is free.
+    StartBuild {
+        /// Its index must be 0. It may have no layers: then its root is empty. With [`Login::Root`](super::Login::Root) nothing
+        /// that the start made is in what the build changes.
+        machine: Machine,
+        /// In the order in which they are mounted, at most [`MAX_BUILD_MOUNTS`](super::MAX_BUILD_MOUNTS).
+        mounts: Vec<BuildMount>,
+        /// What it reaches.
+        network: BuildNetwork,
     },
     /// Extract an uncompressed tar inside a running instance, as root of the session, with paths resolved under the
     /// instance's root. Descriptors: \[regular file or pipe\]. Answer: [`Reply::Done`](super::Reply::Done).

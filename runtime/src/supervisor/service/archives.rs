@@ -100,7 +100,7 @@ impl Supervisor {
 }
 
 /// The other end of an archive. A device or socket could do more than to be slow.
-fn stream(given: Option<OwnedFd>) -> Result<OwnedFd, Refusal> {
+pub(super) fn stream(given: Option<OwnedFd>) -> Result<OwnedFd, Refusal> {
     let given = given.ok_or_else(|| refuse(RefusalKind::Invalid, "archive: no descriptor"))?;
     let kind = fstat(&given).map(|found| SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT);
     if matches!(kind, Ok(SFlag::S_IFREG | SFlag::S_IFIFO)) {
