@@ -209,7 +209,7 @@ mod tests {
         let long = [b"d/".repeat(80).as_slice(), b"n\xffme"].concat();
         let mut written_item = item(&long);
         written_item.mtime = (1_700_000_000, 120_000_000);
-        written_item.attributes = vec![(b"user.a".to_vec(), b"x=\n\0y".to_vec())];
+        written_item.attributes = vec![(b"user.a".to_vec(), b"x=\0y".to_vec())];
         let bytes = written(&written_item);
         let mut archive = tar::Archive::new(bytes.as_slice());
         let mut entry = archive.entries().unwrap().next().unwrap().unwrap();
@@ -218,7 +218,7 @@ mod tests {
         let records: Vec<(String, Vec<u8>)> =
             records.map(|record| (record.key().unwrap().into(), record.value_bytes().to_vec())).collect();
         assert!(records.contains(&("mtime".into(), b"1700000000.12".to_vec())));
-        assert!(records.contains(&("SCHILY.xattr.user.a".into(), b"x=\n\0y".to_vec())));
+        assert!(records.contains(&("SCHILY.xattr.user.a".into(), b"x=\0y".to_vec())));
         let mut content = String::new();
         entry.read_to_string(&mut content).unwrap();
         assert_eq!(content, "abc");
