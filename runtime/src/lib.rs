@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod archive;
 pub mod cgroup;
 pub mod cli;
 pub mod container;

@@ -4,6 +4,7 @@
 //! were on. A call that only a single-threaded process may make says so.
 #![expect(unsafe_code, reason = "the one place where kernel calls are made by hand")]
 
+pub mod birth;
 pub mod bpf;
 pub mod capability;
 pub mod clone;

@@ -1,6 +1,10 @@
 //! The supervisor and its guardian with real containers on the running kernel. Needs root.
 #![expect(clippy::unwrap_used, reason = "a test may panic, also in its fixtures")]
 
+#[path = "root_supervisor/archives.rs"]
+mod archives;
+#[path = "root_supervisor/builds.rs"]
+mod builds;
 #[path = "root_supervisor/disks.rs"]
 mod disks;
 #[path = "root_supervisor/guardian.rs"]

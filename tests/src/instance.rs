@@ -253,7 +253,7 @@ fn start_in_worker(
                 group: Some(&leaf),
                 program: Program::Held(reaper.as_fd()),
                 filter: Some(filter),
-                identity: Some(Identity { hostname: &machine.hostname, login: machine.login }),
+                identity: Some(Identity { hostname: &machine.hostname, login: machine.login, resolv: None }),
                 cgroup_view: &View::of_machine(),
                 ..Resources::bare()
             },

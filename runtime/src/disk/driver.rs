@@ -120,6 +120,11 @@ impl Driver {
         self.kind
     }
 
+    /// Whether a disk's files can be looked at by whoever attaches it once more.
+    pub fn keeps_files(&self) -> bool {
+        self.kind != Kind::Tmpfs
+    }
+
     /// As in [`crate::supervisor::protocol::Facts::disk`].
     pub fn name(&self) -> &'static str {
         self.kind.name()

@@ -4,7 +4,7 @@ use std::fs;
 use std::ops::Range;
 
 use super::{Check, Node};
-use crate::supervisor::node::IDS_PER_SESSION;
+use crate::supervisor::node::{IDS_PER_SESSION, id_ranges};
 
 const LISTS: [&str; 2] = ["/etc/subuid", "/etc/subgid"];
 const USERS: [&str; 2] = ["/etc/passwd", "/etc/group"];
@@ -12,8 +12,9 @@ const USERS: [&str; 2] = ["/etc/passwd", "/etc/group"];
 pub(super) fn check(node: &Node) -> Vec<Check> {
     let name = "host ids";
     let base = u64::from(node.uid_base);
-    // One range for the images, one for each session; serve's own id stands below them.
-    let ours = base.saturating_sub(1)..base + (u64::from(node.sessions) + 1) * u64::from(IDS_PER_SESSION);
+    // Serve's own id stands below them.
+    let ours =
+        base.saturating_sub(1)..base + u64::from(id_ranges(node.sessions)) * u64::from(IDS_PER_SESSION);
     if ours.end > u64::from(u32::MAX) {
         let advice = "a lower --uid-base or fewer sessions";
         return vec![Check::fail(name, format!("{} to {} leave 32 bits", ours.start, ours.end), advice)];

@@ -16,7 +16,7 @@ use tar::Archive;
 
 use self::view::View;
 use self::writer::Writer;
-use super::unpack::path::inside;
+use crate::archive::name::inside;
 use super::{Error, Image, Layer, Store, Tar};
 
 impl Store {

@@ -16,10 +16,6 @@
 //! mount turns into the session's root.
 
 mod child;
-mod extract;
-pub(in crate::image) mod path;
-mod room;
-pub(in crate::image) mod whiteout;
 
 use std::fs::File;
 use std::io::Read;

@@ -50,6 +50,8 @@ pub struct Identity<'a> {
     pub hostname: &'a Hostname,
     /// Who terminals start as; `learner` is made if the image lacks it.
     pub login: Login,
+    /// Content of its `/etc/resolv.conf`; none where it reaches no name server.
+    pub resolv: Option<&'a str>,
 }
 
 /// What is executed in the end.

@@ -27,6 +27,8 @@ use crate::sys::mount::{
     MOUNT_ATTR_IDMAP, MOUNT_ATTR_NODEV, MOUNT_ATTR_RDONLY, attach, open_tree, set_attributes,
 };
 
+/// A folder of the scratch that stays empty, for a root without layers.
+const EMPTY: &str = "e";
 const STEP: &str = "mount the layers";
 
 /// What an instance's root is made of.
@@ -34,7 +36,7 @@ const STEP: &str = "mount the layers";
 pub struct Layers<'a> {
     /// The folder that holds every unpacked layer under its digest.
     pub folder: BorrowedFd<'a>,
-    /// From the lowest to the highest.
+    /// From the lowest to the highest; with none the root is empty.
     pub layers: &'a [DiffId],
     /// A user namespace that maps the image range's ids to the session's.
     pub idmap: BorrowedFd<'a>,
@@ -96,7 +98,7 @@ fn make_places(
     layers: &Layers<'_>,
     [upper, work]: [&OwnedFd; 2],
 ) -> Result<(), Errno> {
-    for folder in ["l", "m"] {
+    for folder in ["l", "m", EMPTY] {
         mkdirat(scratch, folder, Mode::from_bits_truncate(0o755))?;
     }
     // By descriptor, since the scratch may hide the path of either.
@@ -122,6 +124,9 @@ fn attach_layers(scratch: BorrowedFd<'_>, layers: &Layers<'_>) -> Result<(), Fai
 
 /// Overlay names its highest layer first.
 fn options(count: usize) -> String {
-    let names: Vec<String> = (0..count).rev().map(|number| number.to_string()).collect();
+    let mut names: Vec<String> = (0..count).rev().map(|number| number.to_string()).collect();
+    if names.is_empty() {
+        names.push(EMPTY.to_owned());
+    }
     format!("lowerdir={},upperdir=u,workdir=w,redirect_dir=off,index=off,metacopy=off", names.join(":"))
 }

@@ -13,17 +13,20 @@ use crate::supervisor::name::Hostname;
 /// Longest file that is compared before it is written; a longer one is not ours.
 const LIMIT: usize = 64 * 1024;
 
-/// Writes the three files, each only where it differs: a file of the image would first have to be copied up.
+/// Of a machine that reaches nothing.
+const NO_SERVER: &str = "# No name server: this machine has no network but its own loopback.\n";
+
+/// Writes the three files, `resolv` or a note as the last of them, each only where it differs: a file of the image would first have to be copied up.
 ///
 /// # Errors
 /// With the file and what the kernel said.
-pub fn write(root: BorrowedFd<'_>, hostname: &Hostname) -> Result<(), Failure> {
+pub fn write(root: BorrowedFd<'_>, hostname: &Hostname, resolv: Option<&str>) -> Result<(), Failure> {
     let folder = path::make_folder(root, Path::new("/etc")).map_err(during("open `/etc`"))?;
     let name = hostname.as_str();
     let hosts = format!(
         "127.0.0.1\tlocalhost\n127.0.1.1\t{name}\n::1\tlocalhost ip6-localhost ip6-loopback\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n"
     );
-    let resolv = "# No name server: this machine has no network but its own loopback.\n".to_owned();
+    let resolv = resolv.unwrap_or(NO_SERVER).to_owned();
     for (file, content) in [("hostname", format!("{name}\n")), ("hosts", hosts), ("resolv.conf", resolv)] {
         write_if_other(folder.as_fd(), file, content.as_bytes())
             .map_err(during(format!("write `/etc/{file}`")))?;

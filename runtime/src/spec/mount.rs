@@ -118,6 +118,13 @@ impl MountPlan {
         }
     }
 
+    /// A mount that was made by whoever starts the container, and is only attached inside.
+    pub(crate) fn made(target: &str) -> Result<Self, SpecError> {
+        let plan = Self::filesystem(c"none", "/");
+        let target = inside("mounts.destination", Path::new(target))?;
+        Ok(Self { kind: MountKind::Bind { recursive: false }, target, ..plan })
+    }
+
     /// What the kernel shows as the origin of a new file system.
     pub(crate) fn source_text(&self) -> Option<CString> {
         use std::os::unix::ffi::OsStrExt;

@@ -102,6 +102,21 @@ impl Plan {
             .extend(variables.iter().filter_map(|text| std::ffi::CString::new(text.as_str()).ok()));
     }
 
+    /// A mount more, after all others.
+    pub(crate) fn add_mount(&mut self, mount: MountPlan) {
+        self.mounts.push(mount);
+    }
+
+    /// Shares the network of whoever starts it. The kernel shows no sysfs to a user namespace that the network does not
+    /// belong to: there is an empty file system in its place.
+    pub(crate) fn share_network(&mut self) {
+        self.namespaces.new.remove(CloneFlags::CLONE_NEWNET);
+        self.sysctls.retain(|sysctl| !sysctl.path.starts_with("net"));
+        for mount in self.mounts.iter_mut().filter(|mount| mount.target == Path::new("/sys")) {
+            *mount = MountPlan::filesystem(c"tmpfs", "/sys");
+        }
+    }
+
     /// The same container with another process: what `exec` starts in it.
     pub fn set_process(&mut self, process: ProcessPlan) {
         self.process = process;

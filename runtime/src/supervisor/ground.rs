@@ -62,7 +62,7 @@ pub(crate) struct Ground {
 impl Ground {
     /// Prepares everything. May be repeated.
     pub(crate) fn lay(node: &NodeFile) -> Result<Self, GroundError> {
-        for path in [node.layers_dir(), node.sessions_dir()] {
+        for path in [node.layers_dir(), node.sessions_dir(), node.caches_dir()] {
             let made = std::fs::create_dir_all(&path);
             made.map_err(io("make", path))?;
         }

@@ -1,5 +1,7 @@
 //! What workers do, one kind of work a file. A job owns all it needs and waits as long as it must, within its time.
 
+mod archive;
+mod build;
 mod clean;
 mod disk;
 mod join;
@@ -14,7 +16,9 @@ use nix::errno::Errno;
 
 use super::ground::Ground;
 use super::name::{DiffId, ExecNumber, InstanceIndex, SessionNumber};
-use super::protocol::{Command, Machine, Refusal, RefusalKind, Winsize};
+use super::protocol::{
+    ArchiveOptions, BuildMount, BuildNetwork, Command, Machine, Refusal, RefusalKind, Winsize,
+};
 use super::worker::Reporter;
 use super::{log, role};
 use crate::failure::StepError;
@@ -24,6 +28,14 @@ use crate::failure::StepError;
 pub(crate) enum Job {
     /// Make a session and all its instances. Descriptors: \[mounts of the disks that were made ahead\].
     StartSession { session: SessionNumber, machines: Vec<Machine>, disks: Vec<DiskAhead> },
+    /// Make a build. `slots` are those of its caches, in their order. Descriptors: \[contents of its secrets\].
+    StartBuild {
+        build: SessionNumber,
+        machine: Machine,
+        mounts: Vec<BuildMount>,
+        slots: Vec<u32>,
+        network: BuildNetwork,
+    },
     /// Make a disk ahead.
     Disk { bytes: u64, number: u32 },
     /// End an instance and start it again. Descriptors: \[user namespace, pidfd of pid 1 if `has_old`\].
@@ -44,6 +56,14 @@ pub(crate) enum Job {
     RemoveLayer { layer: DiffId },
     /// Look which layers stand unpacked.
     HaveLayers { layers: Vec<DiffId> },
+    /// Extract a tar inside an instance. Descriptors: \[pidfd of pid 1, tar\].
+    PutArchive { session: SessionNumber, instance: InstanceIndex, path: String, options: ArchiveOptions },
+    /// Write a path of an instance as a tar. Descriptors: \[pidfd of pid 1, where to\].
+    GetArchive { session: SessionNumber, instance: InstanceIndex, path: String },
+    /// Look at a path of an instance. Descriptors: \[pidfd of pid 1\].
+    StatPath { session: SessionNumber, instance: InstanceIndex, path: String },
+    /// Write what an instance has changed. Descriptors: \[user namespace, where to\].
+    Diff { session: SessionNumber, instance: InstanceIndex, clamp: Option<i64> },
     /// Become `program`, which looks whether it could resume from a state. Descriptors: \[state\].
     Check { program: PathBuf },
 }
@@ -81,11 +101,16 @@ impl Job {
     /// How long it may take at most.
     pub(crate) fn time(&self) -> Duration {
         Duration::from_secs(match self {
-            Self::StartSession { .. } | Self::Reboot { .. } => 60,
+            Self::StartSession { .. } | Self::StartBuild { .. } | Self::Reboot { .. } => 60,
             Self::OpenTerminal { .. } | Self::Exec { .. } | Self::KillExec { .. } => 30,
             Self::Disk { .. } | Self::Sweep { .. } | Self::HaveLayers { .. } | Self::Check { .. } => 20,
             Self::Clean { .. } => 120,
-            Self::UnpackLayer { .. } | Self::RemoveLayer { .. } => 900,
+            Self::StatPath { .. } => 30,
+            Self::UnpackLayer { .. }
+            | Self::RemoveLayer { .. }
+            | Self::PutArchive { .. }
+            | Self::GetArchive { .. }
+            | Self::Diff { .. } => 900,
         })
     }
 
@@ -100,6 +125,10 @@ impl Job {
             Self::StartSession { session, machines, disks } => {
                 let disks = disk::take(ground, &machines, &disks, given)?;
                 machine::start_session(ground, session, &machines, disks, reporter)
+            }
+            Self::StartBuild { build, machine, mounts, slots, network } => {
+                let asked = build::Asked { mounts: &mounts, slots: &slots, network };
+                build::start(ground, build, &machine, &asked, given, reporter)
             }
             Self::Disk { bytes, number } => disk::make(ground, bytes, number, reporter),
             Self::Reboot { session, machine, has_old } => {
@@ -118,13 +147,29 @@ impl Job {
             Self::UnpackLayer { layer } => layer::unpack(ground, &layer, given_first(given)?),
             Self::RemoveLayer { layer } => layer::remove(ground, &layer),
             Self::HaveLayers { layers } => layer::look(ground, layers, reporter),
+            Self::PutArchive { session, instance, path, options } => {
+                archive::put(ground, (session, instance), &path, options, given)
+            }
+            Self::GetArchive { session, instance, path } => {
+                archive::get(ground, (session, instance), &path, given, reporter)
+            }
+            Self::StatPath { session, instance, path } => {
+                archive::stat(ground, (session, instance), &path, given, reporter)
+            }
+            Self::Diff { session, instance, clamp } => {
+                archive::diff(ground, (session, instance), clamp, given, reporter)
+            }
             Self::Check { program } => check(&program, given_first(given)?),
         }
     }
 }
 
 fn given_first<'a>(given: &[BorrowedFd<'a>]) -> Result<BorrowedFd<'a>, Refusal> {
-    given.first().copied().ok_or_else(|| Refusal::failed("take the descriptors", Errno::EBADF))
+    given_at(given, 0)
+}
+
+fn given_at<'a>(given: &[BorrowedFd<'a>], place: usize) -> Result<BorrowedFd<'a>, Refusal> {
+    given.get(place).copied().ok_or_else(|| Refusal::failed("take the descriptors", Errno::EBADF))
 }
 
 /// Becomes the program: its exit code is the answer. Returns only when it cannot be started.

@@ -2,7 +2,9 @@
 
 use super::name::{InstanceIndex, SessionNumber};
 use super::node::NodeFile;
-use super::protocol::{Command, Limits, MAX_LAYERS, Machine, Refusal, RefusalKind, Winsize};
+use super::protocol::{
+    BuildMount, Command, Limits, MAX_BUILD_MOUNTS, MAX_LAYERS, Machine, Refusal, RefusalKind, Winsize,
+};
 
 /// Least memory of an instance, in bytes: below it not even the reaper and a shell start.
 const LEAST_MEMORY: u64 = 6 * 1024 * 1024;
@@ -14,6 +16,8 @@ const LEAST_CPU_MILLIS: u32 = 10;
 const LEAST_PIDS: u32 = 4;
 /// Arguments and variables of a command, each, at most.
 const MAX_STRINGS: usize = 1024;
+/// Bytes of a path, at most, as for the kernel.
+const MAX_PATH_BYTES: usize = 4095;
 /// Rows and columns of a terminal, at most.
 const MAX_SIZE: u16 = 1000;
 
@@ -49,6 +53,48 @@ pub(crate) fn check_machines(
         check_machine(&node.ceiling, machine)?;
     }
     Ok(())
+}
+
+/// Checks the machine of a build.
+pub(crate) fn check_build(ceiling: &Limits, machine: &Machine, mounts: &[BuildMount]) -> Result<(), Refusal> {
+    if machine.index.get() != 0 {
+        return Err(invalid("start a build: its instance must have index 0"));
+    }
+    if machine.layers.len() > MAX_LAYERS {
+        return Err(invalid(format!("start a build: more than {MAX_LAYERS} layers")));
+    }
+    check_limits(ceiling, &machine.limits).map_err(|rule| invalid(format!("start a build: {rule}")))?;
+    if mounts.len() > MAX_BUILD_MOUNTS {
+        return Err(invalid(format!("start a build: more than {MAX_BUILD_MOUNTS} mounts")));
+    }
+    mounts.iter().try_for_each(check_mount)
+}
+
+fn check_mount(mount: &BuildMount) -> Result<(), Refusal> {
+    let (target, good) = match mount {
+        BuildMount::Tmpfs { target, size_bytes } => (target, *size_bytes > 0),
+        BuildMount::Bind { target, layers, subpath } => {
+            let is_path = subpath.len() <= MAX_PATH_BYTES && !subpath.contains('\0');
+            (target, is_path && (1..=MAX_LAYERS).contains(&layers.len()))
+        }
+        BuildMount::Cache { target, id, scope, uid, gid, .. } => {
+            let named = (1..=1000).contains(&id.len()) && (1..=200).contains(&scope.len());
+            (target, named && is_inner(*uid) && is_inner(*gid) && !format!("{id}{scope}").contains('\0'))
+        }
+        BuildMount::Secret { target, uid, gid, .. } => (target, is_inner(*uid) && is_inner(*gid)),
+    };
+    check_path(target)?;
+    let parts = std::path::Path::new(target).components();
+    let is_root = !target.starts_with('/') || parts.count() < 2;
+    if is_root {
+        return Err(invalid(format!("mount at `{target}`: it must be an absolute path below the root")));
+    }
+    if good { Ok(()) } else { Err(invalid(format!("mount at `{target}`: a value is outside its bounds"))) }
+}
+
+/// Whether an id is one of those inside.
+fn is_inner(id: u32) -> bool {
+    id < super::node::IDS_PER_SESSION
 }
 
 fn check_machine(ceiling: &Limits, machine: &Machine) -> Result<(), Refusal> {
@@ -103,6 +149,12 @@ pub(crate) fn check_command(command: &Command, may_be_login: bool) -> Result<(),
         return Err(invalid("command: a text has a zero byte"));
     }
     Ok(())
+}
+
+/// Checks a path inside an instance.
+pub(crate) fn check_path(path: &str) -> Result<(), Refusal> {
+    let good = !path.is_empty() && path.len() <= MAX_PATH_BYTES && !path.contains('\0');
+    if good { Ok(()) } else { Err(invalid("path: it must have 1 to 4095 bytes, and none of them zero")) }
 }
 
 /// Checks a terminal's size.

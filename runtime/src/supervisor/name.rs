@@ -23,15 +23,17 @@ impl InvalidName {
 
 /// Number of a live session on its node; also the number of its range of host ids.
 ///
-/// From 1 (0 is the image range) to [`SessionNumber::MAX`]. It is used again only once no process, mount or file
+/// From 1 (0 is the image range) to [`SessionNumber::MAX`], and for builds a few above the node's highest. It is used again only once no process, mount or file
 /// of its last session is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
 pub struct SessionNumber(u32);
 
 impl SessionNumber {
-    /// The highest number: ranges of 65,536 ids from the default base stay below 2^32.
+    /// The highest number of a session: ranges of 65,536 ids from the default base stay below 2^32.
     pub const MAX: u32 = 32_000;
+    /// Numbers above those of a node's sessions that the supervisor gives to builds.
+    pub const BUILDS: u32 = 16;
 
     /// The number as an integer.
     pub fn get(self) -> u32 {
@@ -44,8 +46,8 @@ impl TryFrom<u32> for SessionNumber {
 
     fn try_from(number: u32) -> Result<Self, InvalidName> {
         match number {
-            1..=Self::MAX => Ok(Self(number)),
-            _ => Err(InvalidName::new("session number", &number.to_string(), "must be between 1 and 32000")),
+            number if (1..=Self::MAX + Self::BUILDS).contains(&number) => Ok(Self(number)),
+            _ => Err(InvalidName::new("session number", &number.to_string(), "must be between 1 and 32016")),
         }
     }
 }

@@ -14,6 +14,11 @@ const MAX_BYTES: u64 = 64 * 1024;
 /// Host ids of one session.
 pub const IDS_PER_SESSION: u32 = 65_536;
 
+/// Ranges of ids that a node of so many sessions has: of the images, the sessions and the builds.
+pub fn id_ranges(sessions: u32) -> u32 {
+    1 + sessions + super::name::SessionNumber::BUILDS
+}
+
 /// The node file could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeFileError {
@@ -66,7 +71,8 @@ pub struct NodeFile {
     pub run_dir: PathBuf,
     /// Name below the root of every cgroup hierarchy, possibly several components.
     pub cgroup_parent: String,
-    /// First host id; the image range starts here, session n's at n times 65,536 above it.
+    /// First host id; the image range starts here, session n's at n times 65,536 above it,
+    /// those of builds above the last session's.
     pub uid_base: u32,
     /// The user that serve runs as; outside every range.
     pub serve_uid: u32,
@@ -137,6 +143,17 @@ impl NodeFile {
         self.uid_base + number.get() * IDS_PER_SESSION
     }
 
+    /// Numbers of builds, above those of sessions.
+    pub fn builds(&self) -> impl Iterator<Item = super::name::SessionNumber> + use<> {
+        let first = self.max_sessions + 1;
+        (first..first + super::name::SessionNumber::BUILDS).filter_map(|number| number.try_into().ok())
+    }
+
+    /// Folder of the caches of builds.
+    pub fn caches_dir(&self) -> PathBuf {
+        self.state_dir.join("node/caches")
+    }
+
     /// Folder of the unpacked layers.
     pub fn layers_dir(&self) -> PathBuf {
         self.state_dir.join("node/layers")
@@ -150,7 +167,7 @@ impl NodeFile {
     /// The first value that makes no sense, and what it must be.
     fn fault(&self) -> Option<(&'static str, &'static str)> {
         let last_id =
-            u64::from(self.uid_base) + (u64::from(self.max_sessions) + 1) * u64::from(IDS_PER_SESSION);
+            u64::from(self.uid_base) + u64::from(id_ranges(self.max_sessions)) * u64::from(IDS_PER_SESSION);
         let short = |text: &str, most: usize| {
             (1..=most).contains(&text.len())
                 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())

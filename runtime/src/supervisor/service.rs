@@ -3,6 +3,8 @@
 //! Each turn takes at most one message from each client, so that none of them can starve the others, the workers, the
 //! signals or the deadlines. One aspect of the work a file: clients, requests, workers, children, endings, timers.
 
+mod archives;
+mod builds;
 mod children;
 mod clients;
 mod disks;

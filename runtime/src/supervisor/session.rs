@@ -137,6 +137,33 @@ pub(crate) struct Session {
     pub(crate) execs: BTreeMap<ExecNumber, Exec>,
     /// It came from an earlier supervisor: nobody asks for its tombstone.
     pub(crate) leftover: bool,
+    /// Set for a build, which is no session to anybody but its client.
+    #[serde(default)]
+    pub(crate) build: Option<Build>,
+}
+
+/// What a build is beside a session.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Build {
+    /// The connection that it belongs to and ends with.
+    pub(crate) connection: u64,
+    /// Layers that are mounted beside its own.
+    pub(crate) mounted: Vec<LayerSet>,
+    /// Caches that it uses.
+    pub(crate) caches: Vec<CacheUse>,
+}
+
+/// A cache in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CacheUse {
+    /// Whose it is.
+    pub(crate) scope: String,
+    /// Its name.
+    pub(crate) id: String,
+    /// Which of the folders of that name.
+    pub(crate) slot: u32,
+    /// Whether nobody else may use it meanwhile.
+    pub(crate) is_locked: bool,
 }
 
 /// An instance.
@@ -205,6 +232,7 @@ impl Session {
             terminals: BTreeMap::new(),
             execs: BTreeMap::new(),
             leftover: false,
+            build: None,
         }
     }
 

@@ -27,7 +27,7 @@ use super::ground::Ground;
 use super::job::Job;
 use super::name::{DiffId, ExecNumber, InstanceIndex, SessionNumber, TerminalNumber};
 use super::oom_score;
-use super::protocol::Refusal;
+use super::protocol::{PathStat, Refusal};
 use super::session::{Process, Waiter};
 use super::socket::Socket;
 use crate::sys::clone::{self, Cloned};
@@ -54,6 +54,8 @@ pub(crate) enum Report {
     Disk,
     /// Layers that stand unpacked.
     Layers(Vec<DiffId>),
+    /// What is at a path inside.
+    PathStat(PathStat),
     /// It is done. The last report.
     Done,
     /// It could not be done. The last report.
@@ -75,6 +77,8 @@ pub(crate) enum Task {
     Layer { layer: DiffId, removes: bool, waiter: Waiter },
     /// It removes what is left of a session.
     Clean { session: SessionNumber },
+    /// It reads or writes files of an instance.
+    Archive { session: SessionNumber, waiter: Waiter },
     /// Its result is the answer, and that is all.
     Plain { waiter: Waiter },
     /// It makes a disk ahead.
@@ -83,6 +87,16 @@ pub(crate) enum Task {
     Sweep { instances: BTreeSet<(SessionNumber, InstanceIndex)> },
     /// It has become the program on disk, which looks whether it can resume.
     Check,
+}
+
+impl Task {
+    /// The session whose files are read or written.
+    pub(crate) fn archived(&self) -> Option<SessionNumber> {
+        match self {
+            Self::Archive { session, .. } => Some(*session),
+            _ => None,
+        }
+    }
 }
 
 /// A worker as the supervisor sees it.
@@ -105,6 +119,8 @@ pub(crate) struct Worker {
     pub(crate) descriptors: Vec<OwnedFd>,
     /// Layers it has found, if it was to look for some.
     pub(crate) layers: Option<Vec<DiffId>>,
+    /// What it has found at a path, if it was to look.
+    pub(crate) found: Option<PathStat>,
 }
 
 impl Worker {
@@ -125,6 +141,7 @@ impl Worker {
                 process: None,
                 descriptors: Vec::new(),
                 layers: None,
+                found: None,
             }),
             Cloned::Child => work(parent, ground, job, given, far),
         }

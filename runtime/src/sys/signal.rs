@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nix::Result;
 use nix::errno::Errno;
-use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, sigprocmask};
 
 /// Highest signal number of Linux; the first is 1.
 const LAST_SIGNAL: libc::c_int = 64;
@@ -54,4 +54,16 @@ pub fn wait_for(signals: &SigSet, timeout: Duration) -> Result<libc::c_int> {
 pub fn send_to_all(signal: libc::c_int) -> Result<()> {
     // SAFETY: kill touches no memory.
     Errno::result(unsafe { libc::kill(-1, signal) }).map(drop)
+}
+
+/// Ignores a signal, or sets it to its default.
+///
+/// # Errors
+/// `EINVAL` for a handler that is a function, or a signal that cannot be changed.
+pub fn handle(signal: Signal, handler: SigHandler) -> Result<()> {
+    if !matches!(handler, SigHandler::SigIgn | SigHandler::SigDfl) {
+        return Err(Errno::EINVAL);
+    }
+    // SAFETY: no function is installed, so none can run at a bad moment.
+    unsafe { nix::sys::signal::signal(signal, handler) }.map(drop)
 }

@@ -27,3 +27,14 @@ pub fn get(file: BorrowedFd<'_>, name: &CStr, into: &mut [u8]) -> Result<usize> 
         unsafe { libc::fgetxattr(file.as_raw_fd(), name.as_ptr(), into.as_mut_ptr().cast(), into.len()) };
     Errno::result(result).map(|length| length.unsigned_abs())
 }
+
+/// Reads the names of an open file's attributes, each with a zero behind it, up to the length of `into`; returns their
+/// length. With an empty `into` only the length is told.
+///
+/// # Errors
+/// What `flistxattr` gives.
+pub fn list(file: BorrowedFd<'_>, into: &mut [u8]) -> Result<usize> {
+    // SAFETY: the pointer and the length are those of one live, exclusive slice.
+    let result = unsafe { libc::flistxattr(file.as_raw_fd(), into.as_mut_ptr().cast(), into.len()) };
+    Errno::result(result).map(|length| length.unsigned_abs())
+}

@@ -181,7 +181,7 @@ impl Machine {
                 group: Some(&leaf),
                 program: Program::Held(reaper),
                 filter: Some(filter()),
-                identity: Some(Identity { hostname: &machine.hostname, login: machine.login }),
+                identity: Some(Identity { hostname: &machine.hostname, login: machine.login, resolv: None }),
                 cgroup_view: &View::of_machine(),
                 ..Resources::bare()
             };

@@ -16,7 +16,7 @@ use sandlot_runtime::cgroup::{Removal, Tree};
 use sandlot_runtime::image::Recipe;
 use sandlot_runtime::supervisor::client::{Client, ClientError, Welcome};
 use sandlot_runtime::supervisor::name::{DiffId, ExecNumber, InstanceIndex, SessionNumber, TerminalNumber};
-use sandlot_runtime::supervisor::node::NodeFile;
+use sandlot_runtime::supervisor::node::{NodeFile, id_ranges};
 use sandlot_runtime::supervisor::protocol::{
     Command, EndReason, Event, ExitStatus, Limits, Login, Machine, Reply, Request, Winsize,
 };
@@ -194,7 +194,7 @@ impl Node {
     }
 
     fn list_session_processes(&self) -> Vec<String> {
-        let ids = self.file.uid_base..self.file.uid_base + (SESSIONS + 1) * 65_536;
+        let ids = self.file.uid_base..self.file.uid_base + id_ranges(SESSIONS) * 65_536;
         let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
         let named = entries.filter_map(|entry| {
             entry.file_name().to_str()?.parse::<u32>().ok()?;
@@ -340,7 +340,7 @@ fn all_mounts() -> Vec<String> {
 fn node_file(folder: &Path) -> NodeFile {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     // Nodes of one run follow each other, so they may share their ids.
-    let uid_base = FIRST_BASE + std::process::id() % RUNS * (SESSIONS + 2) * 65_536;
+    let uid_base = FIRST_BASE + std::process::id() % RUNS * (id_ranges(SESSIONS) + 1) * 65_536;
     NodeFile {
         node_id: format!("t{number}"),
         state_dir: folder.join("state"),

@@ -9,7 +9,7 @@ use std::path::Path;
 use tar::{Archive, Entry, EntryType};
 
 use super::plain;
-use crate::image::unpack::whiteout::{Asks, asks};
+use crate::archive::whiteout::{Asks, asks};
 
 /// Entries of one image, at most.
 const MAX_ENTRIES: usize = 4_000_000;

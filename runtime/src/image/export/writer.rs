@@ -9,7 +9,7 @@ use tar::{Archive, Builder, Entry, EntryType, Header};
 
 use super::plain;
 use super::view::{View, path_of};
-use crate::image::unpack::whiteout::{Asks, asks};
+use crate::archive::whiteout::{Asks, asks};
 
 /// PAX records that say what the header of the new entry says again.
 const WRITTEN: [&str; 3] = ["path", "linkpath", "size"];

@@ -1,22 +1,27 @@
 //! The process that unpacks: it gives up everything before it reads the first byte of the tar.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, BufReader, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
+use nix::fcntl::{OFlag, open};
 use nix::sched::{CloneFlags, setns};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid, chroot, fchdir, setgroups, setresgid, setresuid};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::Unpacking;
-use super::extract;
+use crate::archive::{Extraction, Input, Policy};
 use crate::sys::clone::exit_now;
 use crate::sys::close::close_all_but;
 
 /// Memory of the process at most: a tar may ask for a name of any length.
 const MAX_MEMORY_BYTES: u64 = 1 << 30;
+/// Read from the pipe or file at once.
+const BUFFER_BYTES: usize = 256 * 1024;
 
 /// What the child found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +60,34 @@ fn confine(folder: &OwnedFd, unpacking: &Unpacking<'_>, report_to: BorrowedFd<'_
     Ok(())
 }
 
+/// A tar on its way through the digest.
+struct Counted {
+    from: BufReader<Input>,
+    digest: Sha256,
+}
+
+impl Read for Counted {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let length = self.from.read(into)?;
+        self.digest.update(into.get(..length).unwrap_or_default());
+        Ok(length)
+    }
+}
+
 fn unpack(tar: BorrowedFd<'_>) -> Result<Report, String> {
-    let tar = tar.try_clone_to_owned().map_err(|error| error.to_string())?;
-    extract::extract(File::from(tar)).map_err(|error| error.to_string())
+    extract(tar).map_err(|error| error.to_string())
+}
+
+fn extract(tar: BorrowedFd<'_>) -> io::Result<Report> {
+    let from = BufReader::with_capacity(BUFFER_BYTES, Input::from(tar.try_clone_to_owned()?));
+    let mut counted = Counted { from, digest: Sha256::new() };
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let root = open("/", flags, Mode::empty())?;
+    let extraction = Extraction::new(root.as_fd(), Path::new(""), Policy::Layer);
+    let opaque = extraction.run(&mut counted)?;
+    Ok(Report { digest: hex(&counted.digest.finalize()), opaque })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

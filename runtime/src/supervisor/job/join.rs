@@ -77,7 +77,8 @@ fn join(
         .map_err(|error| refused(&operation, &error))
 }
 
-fn open_leaf(
+/// A leaf of an instance; `None` when its group has gone.
+pub(super) fn open_leaf(
     ground: &Ground,
     session: SessionNumber,
     index: InstanceIndex,

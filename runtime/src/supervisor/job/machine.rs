@@ -2,21 +2,22 @@
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
 use super::{refused, refused_step};
+use crate::archive::made::Made;
 use crate::cgroup::{Instance, LeafName};
 use crate::container::{self, Started, machine, userns, worker};
 use crate::disk::{self, Attached, Ready};
 use crate::init::{Identity, Program, Resources};
 use crate::rootfs::cgroup_tree::View;
 use crate::rootfs::layers::{self, Layers};
-use crate::spec::Plan;
+use crate::spec::{MountPlan, Plan};
 use crate::supervisor::ground::Ground;
 use crate::supervisor::name::{InstanceIndex, SessionNumber};
 use crate::supervisor::node::IDS_PER_SESSION;
@@ -50,12 +51,22 @@ pub(super) fn start_session(
     let mounts = disks.iter().map(|(_, disk)| disk.mount());
     let keep: Vec<_> = [userns.as_fd(), reporter.as_fd()].into_iter().chain(mounts).collect();
     isolate(ground, &keep, &operation)?;
-    let start_one = |machine| start(ground, session, machine, ready(machine), userns.as_fd(), reporter);
-    machines.iter().try_for_each(start_one)
+    let (userns, beside) = (userns.as_fd(), &Beside::default());
+    let starting = |machine| Starting { ground, session, machine, userns, reporter, beside };
+    machines.iter().try_for_each(|machine| starting(machine).start(ready(machine)))
+}
+
+/// What a machine has beside its layers.
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    /// Mounts after all others; those that were made outside already, with their descriptors.
+    pub(super) mounts: Vec<(MountPlan, Option<OwnedFd>)>,
+    /// Content of its `/etc/resolv.conf`, if it shares the host's network.
+    pub(super) host_network: Option<String>,
 }
 
 /// An instance's folder with its disk, and its group with its limits.
-fn make_place(
+pub(super) fn make_place(
     ground: &Ground,
     session: SessionNumber,
     machine: &Machine,
@@ -101,7 +112,7 @@ pub(super) fn reboot(
     }
     kill_rest(ground, session, machine.index).map_err(|error| refused(&operation, &error))?;
     isolate(ground, &[userns, reporter.as_fd()], &operation)?;
-    start(ground, session, machine, None, userns, reporter)
+    Starting { ground, session, machine, userns, reporter, beside: &Beside::default() }.start(None)
 }
 
 /// Asks pid 1 to end, and kills it when it has not in time.
@@ -134,68 +145,113 @@ fn kill_rest(
 }
 
 /// A mount namespace of its own: whatever is mounted from here on goes with this worker and the instances.
-fn isolate(ground: &Ground, given: &[BorrowedFd<'_>], operation: &str) -> Result<(), Refusal> {
+pub(super) fn isolate(ground: &Ground, given: &[BorrowedFd<'_>], operation: &str) -> Result<(), Refusal> {
     let keep: Vec<_> = given.iter().copied().chain(ground.descriptors()).collect();
     worker::isolate(&keep).map_err(|error| refused_step(operation, &error))
 }
 
-fn start(
-    ground: &Ground,
-    session: SessionNumber,
-    machine: &Machine,
-    ready: Option<&Ready>,
-    userns: BorrowedFd<'_>,
-    reporter: &Reporter,
-) -> Result<(), Refusal> {
-    let operation = format!("start instance {} of session {session}", machine.index);
-    let folder = ground.instance_dir(session, machine.index);
-    let attached = match ready {
-        Some(ready) => ground.driver.attach_ready(ready, &folder, ground.node.first_id(session)),
-        None => ground.driver.attach(&folder),
-    };
-    let disk = attached.map_err(|error| refused(&operation, &error))?;
-    let group = open_group(ground, session, machine.index, &operation)?;
-    let started = start_in(ground, session, machine, userns, &disk, &group, &operation)?;
-    let report = Report::Instance { index: machine.index, pid: started.pid.as_raw() };
-    tell(reporter, &report, started.pidfd.as_fd())
+/// One machine that is to run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Starting<'a> {
+    pub(super) ground: &'a Ground,
+    pub(super) session: SessionNumber,
+    pub(super) machine: &'a Machine,
+    pub(super) userns: BorrowedFd<'a>,
+    pub(super) reporter: &'a Reporter,
+    pub(super) beside: &'a Beside,
 }
 
-fn start_in(
-    ground: &Ground,
-    session: SessionNumber,
+impl Starting<'_> {
+    fn operation(&self) -> String {
+        format!("start instance {} of session {}", self.machine.index, self.session)
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.ground.instance_dir(self.session, self.machine.index)
+    }
+
+    /// Attaches the disk and starts pid 1.
+    fn start(&self, ready: Option<&Ready>) -> Result<(), Refusal> {
+        let (driver, folder) = (&self.ground.driver, self.folder());
+        let attached = match ready {
+            Some(ready) => driver.attach_ready(ready, &folder, self.ground.node.first_id(self.session)),
+            None => driver.attach(&folder),
+        };
+        self.start_over(&attached.map_err(|error| refused(&self.operation(), &error))?)
+    }
+
+    /// Starts pid 1 over a disk that is attached.
+    pub(super) fn start_over(&self, disk: &Attached) -> Result<(), Refusal> {
+        let operation = self.operation();
+        let group = open_group(self.ground, self.session, self.machine.index, &operation)?;
+        let started = self.start_in(disk, &group, &operation)?;
+        note_made(&self.folder(), disk).map_err(|error| refused(&operation, &error))?;
+        let report = Report::Instance { index: self.machine.index, pid: started.pid.as_raw() };
+        tell(self.reporter, &report, started.pidfd.as_fd())
+    }
+
+    fn start_in(&self, disk: &Attached, group: &Instance, operation: &str) -> Result<Started, Refusal> {
+        let Self { ground, session, machine, .. } = *self;
+        let step = |error| refused_step(operation, &error);
+        let node = &ground.node;
+        let idmap =
+            userns::create_idmap(node.uid_base, node.first_id(session), IDS_PER_SESSION).map_err(step)?;
+        let folder = File::open(node.layers_dir()).map_err(|error| refused(operation, &error))?;
+        let rootfs = layers::mount(&Layers {
+            folder: folder.as_fd(),
+            layers: &machine.layers,
+            idmap: idmap.as_fd(),
+            upper: &disk.upper,
+            work: &disk.work,
+            scratch: &self.folder().join("scratch"),
+        })
+        .map_err(step)?;
+        let leaf = group.leaf(LeafName::Machine).map_err(|error| refused(operation, &error))?;
+        let (plan, sources) = plan_beside(machine, self.beside, operation)?;
+        let resources = Resources {
+            userns: Some(self.userns),
+            rootfs: Some(rootfs.as_fd()),
+            group: Some(&leaf),
+            program: Program::Held(ground.reaper.as_fd()),
+            filter: ground.filter(machine),
+            identity: Some(Identity {
+                hostname: &machine.hostname,
+                login: machine.login,
+                resolv: self.beside.host_network.as_deref(),
+            }),
+            sources: &sources,
+            cgroup_view: &View::of_machine(),
+            ..Resources::bare()
+        };
+        container::start(&plan, &resources).map_err(step)
+    }
+}
+
+/// The plan with what is beside the layers, and the mounts that were made for it, by their numbers.
+fn plan_beside(
     machine: &Machine,
-    userns: BorrowedFd<'_>,
-    disk: &Attached,
-    group: &Instance,
+    beside: &Beside,
     operation: &str,
-) -> Result<Started, Refusal> {
-    let step = |error| refused_step(operation, &error);
-    let node = &ground.node;
-    let idmap = userns::create_idmap(node.uid_base, node.first_id(session), IDS_PER_SESSION).map_err(step)?;
-    let folder = File::open(node.layers_dir()).map_err(|error| refused(operation, &error))?;
-    let scratch = ground.instance_dir(session, machine.index).join("scratch");
-    let rootfs = layers::mount(&Layers {
-        folder: folder.as_fd(),
-        layers: &machine.layers,
-        idmap: idmap.as_fd(),
-        upper: &disk.upper,
-        work: &disk.work,
-        scratch: &scratch,
-    })
-    .map_err(step)?;
-    let leaf = group.leaf(LeafName::Machine).map_err(|error| refused(operation, &error))?;
-    let plan = plan_for(machine, operation)?;
-    let resources = Resources {
-        userns: Some(userns),
-        rootfs: Some(rootfs.as_fd()),
-        group: Some(&leaf),
-        program: Program::Held(ground.reaper.as_fd()),
-        filter: ground.filter(machine),
-        identity: Some(Identity { hostname: &machine.hostname, login: machine.login }),
-        cgroup_view: &View::of_machine(),
-        ..Resources::bare()
-    };
-    container::start(&plan, &resources).map_err(step)
+) -> Result<(Plan, Vec<Option<OwnedFd>>), Refusal> {
+    let mut plan = plan_for(machine, operation)?;
+    if beside.host_network.is_some() {
+        plan.share_network();
+    }
+    let mut sources: Vec<Option<OwnedFd>> = plan.mounts().iter().map(|_| None).collect();
+    for (mount, source) in &beside.mounts {
+        let source = source.as_ref().map(OwnedFd::try_clone).transpose();
+        sources.push(source.map_err(|error| refused(operation, &error))?);
+        plan.add_mount(mount.clone());
+    }
+    Ok((plan, sources))
+}
+
+/// Writes down what the first start has made, before anybody else is inside.
+fn note_made(folder: &Path, disk: &Attached) -> std::io::Result<()> {
+    if Made::is_written(folder) {
+        return Ok(());
+    }
+    Made::look(File::open(&disk.upper)?.as_fd())?.write(folder)
 }
 
 /// The validated plan of a machine.
@@ -205,7 +261,7 @@ pub(super) fn plan_for(machine: &Machine, operation: &str) -> Result<Plan, Refus
 }
 
 /// A full node says so; anything else is its own affair.
-fn refused_disk(operation: &str, error: &disk::Error) -> Refusal {
+pub(super) fn refused_disk(operation: &str, error: &disk::Error) -> Refusal {
     let refusal = refused(operation, error);
     match error {
         disk::Error::NearlyFull { .. } => {
@@ -216,13 +272,13 @@ fn refused_disk(operation: &str, error: &disk::Error) -> Refusal {
     }
 }
 
-fn make_folder(path: &Path) -> std::io::Result<()> {
+pub(super) fn make_folder(path: &Path) -> std::io::Result<()> {
     match fs::DirBuilder::new().mode(0o711).create(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
 }
 
-fn tell(reporter: &Reporter, report: &Report, descriptor: BorrowedFd<'_>) -> Result<(), Refusal> {
+pub(super) fn tell(reporter: &Reporter, report: &Report, descriptor: BorrowedFd<'_>) -> Result<(), Refusal> {
     reporter.send(report, &[descriptor]).map_err(|error| refused("report", &error))
 }

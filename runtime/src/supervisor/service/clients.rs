@@ -110,11 +110,13 @@ impl Supervisor {
         }
     }
 
-    /// Tells every greeted client.
+    /// Tells every greeted client; of a build only its own.
     pub(super) fn tell(&mut self, event: Event) {
+        let listener = self.listener_of(&event);
         let message = FromSupervisor::Event { event };
         let greeted = self.state.connections.iter().filter(|(_, connection)| connection.greeted);
-        let numbers: Vec<u64> = greeted.map(|(number, _)| *number).collect();
+        let hears = |number: &u64| listener.is_none_or(|listener| listener == *number);
+        let numbers: Vec<u64> = greeted.map(|(number, _)| *number).filter(hears).collect();
         for number in numbers {
             let Some(connection) = self.state.connections.get_mut(&number) else { continue };
             match connection.send(&message, Vec::new()) {
@@ -131,6 +133,7 @@ impl Supervisor {
             log::warn(format_args!("client {number} of uid {}: {reason}", connection.uid));
         }
         self.state.waiting.retain(|waiting| waiting.waiter.connection != number);
+        self.end_builds_of(number);
     }
 
     /// Waits for what the connection can take: nothing is read from one that has asked enough.

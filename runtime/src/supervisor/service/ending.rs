@@ -59,7 +59,9 @@ impl Supervisor {
         for errno in session.ask_to_end() {
             log::session_warn(number, format_args!("ask a process to end: {errno}"));
         }
-        let until = Moment::now().after(if session.has_processes() { GRACE } else { Duration::ZERO });
+        // Nobody works in a build who would have to be asked.
+        let is_asked = session.has_processes() && session.build.is_none();
+        let until = Moment::now().after(if is_asked { GRACE } else { Duration::ZERO });
         session.stage = Stage::Ending(ending(reason, Phase::HangUp { until }, waiter));
         log::session(number, format_args!("ending: {reason:?}"));
     }
@@ -94,6 +96,7 @@ impl Supervisor {
     /// Kills what is left, drops the descriptors and sends a worker after the rest.
     fn clean(&mut self, number: SessionNumber) {
         self.forget_memory(number);
+        self.kill_archivers(number);
         let Some(session) = self.state.sessions.get_mut(&number) else { return };
         for errno in session.kill() {
             log::session_warn(number, format_args!("kill pid 1: {errno}"));
@@ -162,7 +165,8 @@ impl Supervisor {
         session.execs.clear();
         log::session(number, format_args!("nothing of it is left: {reason:?}"));
         // The number of a start that failed is free at once, and nobody knows of what another supervisor left.
-        if (starter.is_some() && waiters.is_empty()) || session.leftover {
+        let is_build = session.build.is_some();
+        if (starter.is_some() && waiters.is_empty()) || session.leftover || is_build {
             self.state.sessions.remove(&number);
         }
         for waiter in waiters {
@@ -171,7 +175,7 @@ impl Supervisor {
         if let Some(start) = starter {
             self.answer(start.waiter, Err(start.refusal));
         }
-        if announce {
+        if announce && !is_build {
             self.tell(Event::SessionEnded { session: number, reason });
         }
     }
@@ -187,7 +191,7 @@ impl Supervisor {
 
     /// Whether the node is to end and nothing is left of its sessions.
     pub(super) fn is_down(&self) -> bool {
-        self.down.is_some() && self.held_sessions() == 0 && self.workers.is_empty()
+        self.down.is_some() && self.held().next().is_none() && self.workers.is_empty()
     }
 
     /// The last step: the socket goes, which tells the guardian that this end is meant.

@@ -7,7 +7,8 @@ use nix::unistd::getpid;
 use super::{Handled, Outcome, Supervisor, refuse};
 use crate::supervisor::name::SessionNumber;
 use crate::supervisor::protocol::{
-    Facts, InstanceStats, OLDEST_VERSION, Refusal, RefusalKind, Reply, Request, SESSIONS_PER_PAGE, VERSION,
+    BuildMount, Facts, InstanceStats, OLDEST_VERSION, Refusal, RefusalKind, Reply, Request,
+    SESSIONS_PER_PAGE, VERSION,
 };
 use crate::supervisor::session::{Instance, Session, Stage, Waiter};
 
@@ -33,12 +34,12 @@ impl Supervisor {
             let message = if is_hello { "hello was said already" } else { "hello must come first" };
             return Err(refuse(RefusalKind::Invalid, message));
         }
+        self.check_session(waiter, request)?;
         let for_root = matches!(request, Request::Guard | Request::Reexec | Request::Down);
         if for_root && connection.uid != 0 {
             return Err(refuse(RefusalKind::Denied, "only root may ask that"));
         }
-        let wanted =
-            usize::from(matches!(request, Request::KeepListener { .. } | Request::UnpackLayer { .. }));
+        let wanted = descriptors_of(request);
         if descriptors.len() != wanted {
             let message = format!("the request takes {wanted} descriptors, not {}", descriptors.len());
             return Err(refuse(RefusalKind::Invalid, message));
@@ -47,6 +48,9 @@ impl Supervisor {
     }
 
     fn dispatch(&mut self, waiter: Waiter, request: Request, mut descriptors: Vec<OwnedFd>) -> Handled {
+        if matches!(request, Request::StartBuild { .. }) {
+            return self.start_build(waiter, request, descriptors);
+        }
         let given = descriptors.pop();
         match request {
             Request::Hello { version } => self.hello(waiter, version),
@@ -54,6 +58,7 @@ impl Supervisor {
             Request::TakeListener { name } => self.take_listener(&name),
             Request::Facts => Ok(Outcome::Now(Reply::Facts(self.facts()), Vec::new())),
             Request::StartSession { .. } => self.start_session(waiter, request),
+            Request::StartBuild { .. } => self.start_build(waiter, request, Vec::new()),
             Request::RebootInstance { session, instance } => self.reboot_instance(waiter, session, instance),
             Request::SetDeadline { session, deadline_unix_ms } => {
                 self.set_deadline(session, deadline_unix_ms)
@@ -71,6 +76,18 @@ impl Supervisor {
             Request::UnpackLayer { layer } => self.unpack_layer(waiter, layer, given),
             Request::RemoveLayer { layer } => self.remove_layer(waiter, layer),
             Request::HaveLayers { layers } => self.have_layers(waiter, layers),
+            Request::PutArchive { session, instance, path, options } => {
+                self.put_archive(waiter, (session, instance), path, options, given)
+            }
+            Request::GetArchive { session, instance, path } => {
+                self.get_archive(waiter, (session, instance), path, given)
+            }
+            Request::StatPath { session, instance, path } => {
+                self.stat_path(waiter, (session, instance), path)
+            }
+            Request::Diff { session, instance, clamp_unix } => {
+                self.diff(waiter, (session, instance), clamp_unix, given)
+            }
             Request::Guard => self.guard(waiter),
             Request::Reexec => self.reexec(waiter),
             Request::Down => {
@@ -106,7 +123,12 @@ impl Supervisor {
 
     /// Sessions of which something is there or being made.
     pub(super) fn held_sessions(&self) -> usize {
-        self.state.sessions.values().filter(|session| !matches!(session.stage, Stage::Gone(_))).count()
+        self.held().filter(|session| session.build.is_none()).count()
+    }
+
+    /// As [`Supervisor::held_sessions`], with builds.
+    pub(super) fn held(&self) -> impl Iterator<Item = &Session> {
+        self.state.sessions.values().filter(|session| !matches!(session.stage, Stage::Gone(_)))
     }
 
     fn stats(&mut self, number: SessionNumber) -> Handled {
@@ -128,7 +150,8 @@ impl Supervisor {
     }
 
     fn sessions_page(&self, after: Option<SessionNumber>) -> Reply {
-        let mut rest = self.state.sessions.values().filter(|session| Some(session.number) > after);
+        let sessions = self.state.sessions.values().filter(|session| session.build.is_none());
+        let mut rest = sessions.filter(|session| Some(session.number) > after);
         let sessions = rest.by_ref().take(SESSIONS_PER_PAGE).map(Session::state).collect();
         Reply::Sessions { sessions, more: rest.next().is_some() }
     }
@@ -149,6 +172,21 @@ impl Supervisor {
             Stage::Ending(_) => Err(refuse(RefusalKind::Busy, format!("session {number}: it is ending"))),
             Stage::Gone(_) => Err(refuse(RefusalKind::Unknown, format!("session {number}: it has ended"))),
         }
+    }
+}
+
+/// How many descriptors come with a request.
+fn descriptors_of(request: &Request) -> usize {
+    match request {
+        Request::KeepListener { .. }
+        | Request::UnpackLayer { .. }
+        | Request::PutArchive { .. }
+        | Request::GetArchive { .. }
+        | Request::Diff { .. } => 1,
+        Request::StartBuild { mounts, .. } => {
+            mounts.iter().filter(|mount| matches!(mount, BuildMount::Secret { .. })).count()
+        }
+        _ => 0,
     }
 }
 

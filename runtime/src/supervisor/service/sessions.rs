@@ -42,9 +42,13 @@ impl Supervisor {
 
     /// Makes equal lists of layers one again, after a re-exec.
     pub(super) fn share_layers(&mut self) {
-        for instance in self.state.sessions.values_mut().flat_map(|session| &mut session.instances) {
-            let own = std::mem::replace(&mut instance.layers, LayerSet::from(Vec::new()));
-            instance.layers = self.layer_sets.share(own);
+        for session in self.state.sessions.values_mut() {
+            let own = session.instances.iter_mut().map(|instance| &mut instance.layers);
+            let mounted = session.build.iter_mut().flat_map(|build| &mut build.mounted);
+            for layers in own.chain(mounted) {
+                let one = std::mem::replace(layers, LayerSet::from(Vec::new()));
+                *layers = self.layer_sets.share(one);
+            }
         }
     }
 }

@@ -58,7 +58,7 @@ impl Supervisor {
         }
     }
 
-    fn new_instance(&mut self, mut machine: Machine) -> Instance {
+    pub(super) fn new_instance(&mut self, mut machine: Machine) -> Instance {
         let layers = std::mem::take(&mut machine.layers);
         Instance {
             machine,
@@ -83,9 +83,11 @@ impl Supervisor {
         match result {
             Ok(()) => {
                 session.stage = Stage::Running;
+                let is_build = session.build.is_some();
                 log::session(number, "started");
                 self.watch_memory(number);
-                self.answer(waiter, Ok((Reply::Done, Vec::new())));
+                let reply = if is_build { Reply::Build { build: number } } else { Reply::Done };
+                self.answer(waiter, Ok((reply, Vec::new())));
             }
             Err(refusal) => {
                 log::session_warn(number, format_args!("start: {refusal}"));

@@ -52,19 +52,28 @@ impl Supervisor {
         number: SessionNumber,
         index: InstanceIndex,
     ) -> Result<(Seat, OwnedFd), Refusal> {
-        let session = self.running(number)?;
-        if session.processes() >= crate::supervisor::protocol::MAX_PROCESSES_PER_SESSION {
+        if self.running(number)?.processes() >= crate::supervisor::protocol::MAX_PROCESSES_PER_SESSION {
             return Err(too_many(number));
         }
+        let init = self.init_of((number, index))?;
+        let instance = self.running(number)?.instance(index);
+        let instance = instance.ok_or_else(|| unknown_instance(number, index))?;
+        Ok((Seat { session: number, machine: instance.machine.clone() }, init))
+    }
+
+    /// The pidfd of pid 1 of an instance that runs.
+    pub(super) fn init_of(
+        &mut self,
+        (number, index): (SessionNumber, InstanceIndex),
+    ) -> Result<OwnedFd, Refusal> {
+        let session = self.running(number)?;
         let instance = session.instance(index).ok_or_else(|| unknown_instance(number, index))?;
         let not_now = |why| refuse(RefusalKind::Busy, format!("instance {index} of session {number}: {why}"));
         if instance.rebooting {
             return Err(not_now("it is starting"));
         }
         let process = instance.process.as_ref().ok_or_else(|| not_now("it has ended"))?;
-        let init = process.pidfd().map_err(|error| refuse(RefusalKind::Failed, format!("join: {error}")))?;
-        let seat = Seat { session: number, machine: instance.machine.clone() };
-        Ok((seat, init))
+        process.pidfd().map_err(|error| refuse(RefusalKind::Failed, format!("join: {error}")))
     }
 
     /// The worker that opens a terminal is through.

@@ -26,7 +26,10 @@ impl Supervisor {
     /// Whether a request may have a worker now.
     pub(super) fn has_free_worker(&self) -> bool {
         let for_requests = |worker: &&Worker| {
-            !matches!(worker.task, Task::Clean { .. } | Task::Sweep { .. } | Task::Disk { .. })
+            !matches!(
+                worker.task,
+                Task::Clean { .. } | Task::Sweep { .. } | Task::Disk { .. } | Task::Archive { .. }
+            )
         };
         self.workers.values().filter(for_requests).count() < MAX_WORKERS
     }
@@ -106,6 +109,11 @@ impl Supervisor {
             Ok(Report::Layers(layers)) => {
                 if let Some(worker) = self.workers.get_mut(&number) {
                     worker.layers = Some(layers);
+                }
+            }
+            Ok(Report::PathStat(found)) => {
+                if let Some(worker) = self.workers.get_mut(&number) {
+                    worker.found = Some(found);
                 }
             }
             Ok(Report::Done) => self.finish(number, Ok(())),
@@ -200,6 +208,10 @@ impl Supervisor {
             }
             Task::Clean { session } => self.on_cleaned(session, result),
             Task::Layer { waiter, .. } => self.answer(waiter, result.map(|()| (Reply::Done, Vec::new()))),
+            Task::Archive { waiter, .. } => {
+                let reply = worker.found.map_or(Reply::Done, Reply::PathStat);
+                self.answer(waiter, result.map(|()| (reply, Vec::new())));
+            }
             Task::Plain { waiter } => {
                 let reply = worker.layers.map_or(Reply::Done, |layers| Reply::Layers { layers });
                 self.answer(waiter, result.map(|()| (reply, Vec::new())));
@@ -224,10 +236,18 @@ impl Supervisor {
 
     /// Kills the worker that starts this session.
     pub(super) fn kill_starter(&self, number: SessionNumber) {
-        let starts = |worker: &&Worker| matches!(worker.task, Task::Start { session } if session == number);
-        for worker in self.workers.values().filter(starts) {
+        self.kill_workers(number, |task| matches!(task, Task::Start { session } if *session == number));
+    }
+
+    /// Kills the workers that read or write files of this session.
+    pub(super) fn kill_archivers(&self, number: SessionNumber) {
+        self.kill_workers(number, |task| matches!(task, Task::Archive { session, .. } if *session == number));
+    }
+
+    fn kill_workers(&self, number: SessionNumber, which: impl Fn(&Task) -> bool) {
+        for worker in self.workers.values().filter(|worker| which(&worker.task)) {
             if let Err(errno) = worker.kill() {
-                log::session_warn(number, format_args!("end the start: {errno}"));
+                log::session_warn(number, format_args!("end a worker: {errno}"));
             }
         }
     }

@@ -9,7 +9,7 @@ const MAX_PATH_BYTES: usize = 4095;
 
 /// Resolves `.`, `..` and empty parts by name alone; the result is relative, and empty for the tree itself. `None`
 /// when the name leads out of the tree, is too long or holds a zero byte.
-pub(in crate::image) fn inside(name: &[u8]) -> Option<PathBuf> {
+pub(crate) fn inside(name: &[u8]) -> Option<PathBuf> {
     if name.len() > MAX_PATH_BYTES || name.contains(&0) {
         return None;
     }

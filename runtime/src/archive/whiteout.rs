@@ -4,14 +4,17 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use nix::sys::stat::{Mode, SFlag, lstat, mknod};
+use std::os::fd::BorrowedFd;
 
-const PREFIX: &[u8] = b".wh.";
-const OPAQUE: &[u8] = b".wh..wh..opq";
+use nix::fcntl::AtFlags;
+use nix::sys::stat::{Mode, SFlag, fstatat, mknodat};
+
+pub(super) const PREFIX: &[u8] = b".wh.";
+pub(super) const OPAQUE: &[u8] = b".wh..wh..opq";
 
 /// What an entry's name asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::image) enum Asks<'a> {
+pub(crate) enum Asks<'a> {
     /// Nothing: it is a file.
     Nothing,
     /// This name of the same folder is gone.
@@ -23,7 +26,7 @@ pub(in crate::image) enum Asks<'a> {
 }
 
 /// Reads the last part of an entry's path.
-pub(in crate::image) fn asks(path: &Path) -> Asks<'_> {
+pub(crate) fn asks(path: &Path) -> Asks<'_> {
     let Some(name) = path.file_name().map(OsStr::as_bytes) else { return Asks::Nothing };
     match name.strip_prefix(PREFIX) {
         None => Asks::Nothing,
@@ -36,11 +39,16 @@ pub(in crate::image) fn asks(path: &Path) -> Asks<'_> {
 }
 
 /// Makes overlay's form of a whiteout, unless this same layer has something there: a whiteout hides lower layers only.
-pub(super) fn make(path: &Path) -> nix::Result<()> {
-    if lstat(path).is_ok() {
+pub(super) fn make(folder: BorrowedFd<'_>, name: &OsStr) -> nix::Result<()> {
+    if fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok() {
         return Ok(());
     }
-    mknod(path, SFlag::S_IFCHR, Mode::empty(), 0)
+    mknodat(folder, name, SFlag::S_IFCHR, Mode::empty(), 0)
+}
+
+/// Name of the entry that says that a name is gone.
+pub(super) fn entry_name(name: &[u8]) -> Vec<u8> {
+    [PREFIX, name].concat()
 }
 
 /// Whether this is a whiteout that [`make`] made.

@@ -1,8 +1,9 @@
 //! How much a tar may still write: bounds of its own, and what must stay free on the disk.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 
-use nix::sys::statvfs::statvfs;
+use nix::sys::statvfs::fstatvfs;
 
 /// Entries of one layer, at most.
 const MAX_ENTRIES: u64 = 4_000_000;
@@ -31,8 +32,8 @@ impl Room {
         Ok(())
     }
 
-    /// So many bytes more are about to be written.
-    pub(super) fn bytes(&mut self, more: u64) -> io::Result<()> {
+    /// So many bytes more are about to be written to the tree.
+    pub(super) fn bytes(&mut self, tree: BorrowedFd<'_>, more: u64) -> io::Result<()> {
         self.bytes = self.bytes.saturating_add(more);
         if self.bytes > MAX_BYTES {
             return Err(io::Error::other(format!("more than {MAX_BYTES} bytes of files")));
@@ -41,7 +42,7 @@ impl Room {
             return Ok(());
         }
         self.asked_at = self.bytes;
-        let disk = statvfs(".")?;
+        let disk = fstatvfs(tree)?;
         if disk.blocks_available() * disk.fragment_size() < RESERVE_BYTES {
             return Err(io::Error::other("the node's disk is nearly full"));
         }
