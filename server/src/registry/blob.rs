@@ -99,6 +99,7 @@ impl Blob {
             }
             match self.read().await {
                 Ok(bytes) => return Ok(Some(bytes)),
+                Err(Error::Connection { detail, .. }) => self.recover(self.broken_here(&detail)).await?,
                 Err(error) => self.recover(error).await?,
             }
         }
@@ -247,8 +248,11 @@ impl Blob {
     }
 
     fn broken(&self, detail: &str) -> Error {
-        let detail = format!("{detail}, after {} of {} bytes", self.offset, self.size);
-        Error::Connection { what: self.what.clone(), host: self.host(), detail }
+        Error::Connection { what: self.what.clone(), host: self.host(), detail: detail.to_owned() }
+    }
+
+    fn broken_here(&self, detail: &str) -> Error {
+        self.broken(&format!("{detail}, after {} of {} bytes", self.offset, self.size))
     }
 
     fn against(&self, detail: String) -> Error {

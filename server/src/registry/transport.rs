@@ -127,7 +127,12 @@ impl Transport {
             return Ok(None);
         }
         let next = site.location(url, response.headers());
-        next.map(Some).ok_or_else(|| protocol(&call.what, url, "it redirects to no place".to_owned()))
+        let next = next.ok_or_else(|| protocol(&call.what, url, "it redirects to no place".to_owned()))?;
+        // A body may hold an identity token: nobody else gets it.
+        if !call.body.is_empty() && next.origin() != url.origin() {
+            return Err(protocol(&call.what, url, "it redirects what is sent to another host".to_owned()));
+        }
+        Ok(Some(next))
     }
 
     /// Sends one request with its headers and this body to its URL, if it may go there. Waits for the head of the answer
@@ -283,12 +288,7 @@ pub(super) fn failed(what: &str, host: &str, error: reqwest::Error) -> Error {
 /// Failures with a name of their own.
 fn known(host: &str, error: &(dyn StdError + 'static)) -> Option<Error> {
     let host = host.to_owned();
-    // An input-output error hides what it was made of from `source`.
-    let inner = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
-    let inner = inner.map(|inner| inner as &(dyn StdError + 'static));
-    if let Some(error) =
-        [Some(error), inner].into_iter().flatten().find_map(|e| e.downcast_ref::<rustls::Error>())
-    {
+    if let Some(error) = innermost(error).downcast_ref::<rustls::Error>() {
         let certificate = matches!(error, rustls::Error::InvalidCertificate(_));
         return Some(Error::Tls { host, detail: printable(&error.to_string()), certificate });
     }
@@ -297,4 +297,10 @@ fn known(host: &str, error: &(dyn StdError + 'static)) -> Option<Error> {
         NoAddress::Refused { address, why } => Some(Error::Address { host, address: Some(*address), why }),
         NoAddress::Failed { .. } => None,
     }
+}
+
+/// What an input-output error was made of: it hides that from `source`, and may hide another of its kind.
+fn innermost<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+    let inner = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
+    inner.map_or(error, |inner| innermost(inner))
 }

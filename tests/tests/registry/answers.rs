@@ -70,7 +70,7 @@ async fn what_a_registry_says_is_shown_without_control_characters() {
     let missing = answer_to_tag(reply("404 Not Found", "", body)).await.unwrap_err();
     let text = missing.to_string();
     assert!(
-        matches!(missing, Error::NotFound { .. }) && text.contains("MANIFEST_UNKNOWN: no [2Jsuch"),
+        matches!(missing, Error::NotFound { .. }) && text.contains("MANIFEST_UNKNOWN: no  [2Jsuch"),
         "{text}"
     );
     let endless = open_reply("403 Forbidden", "", vec![Step::Endless(vec![b'x'; 65_536])]);

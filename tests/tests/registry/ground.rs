@@ -13,7 +13,7 @@ use sandlot_tests::wait::PATIENCE;
 use tempfile::TempDir;
 
 /// Settings whose times are short enough for a test, and long enough for a busy machine.
-pub fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     let timing = Timing {
         answer: Duration::from_secs(5),
         commit: Duration::from_secs(20),
@@ -30,16 +30,16 @@ pub fn settings() -> Settings {
 }
 
 /// The operator's client with the settings above.
-pub fn operator() -> Client {
+pub(crate) fn operator() -> Client {
     Client::new(settings(), Trust::Operator).unwrap()
 }
 
-pub fn name(text: &str) -> Reference {
+pub(crate) fn name(text: &str) -> Reference {
     text.parse().unwrap()
 }
 
 /// Bytes that no compression or repetition hides an error in.
-pub fn content(length: usize) -> Vec<u8> {
+pub(crate) fn content(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_u32;
     let next = |_| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -49,7 +49,7 @@ pub fn content(length: usize) -> Vec<u8> {
 }
 
 /// A whole blob.
-pub async fn read(
+pub(crate) async fn read(
     client: &Client,
     of: &Reference,
     digest: &Digest,
@@ -66,7 +66,7 @@ pub async fn read(
 }
 
 /// A manifest of one layer, and its config; both blobs are to be pushed by the caller.
-pub fn manifest(config: &[u8], layer: &[u8], subject: Option<&str>) -> Vec<u8> {
+pub(crate) fn manifest(config: &[u8], layer: &[u8], subject: Option<&str>) -> Vec<u8> {
     let subject = subject.map(|subject| format!(r#","subject":{subject}"#)).unwrap_or_default();
     let descriptor = |kind: &str, bytes: &[u8]| {
         format!(r#"{{"mediaType":"{kind}","digest":"{}","size":{}}}"#, Digest::of(bytes), bytes.len())
@@ -77,23 +77,24 @@ pub fn manifest(config: &[u8], layer: &[u8], subject: Option<&str>) -> Vec<u8> {
         .into_bytes()
 }
 
-pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// Debian's registry on a free port of 127.0.0.1, in a temporary folder.
-pub struct DockerRegistry {
+pub(crate) struct DockerRegistry {
     child: Child,
-    pub folder: TempDir,
-    pub port: u16,
+    /// Kept until the registry has ended.
+    _folder: TempDir,
+    pub(crate) port: u16,
 }
 
 impl DockerRegistry {
     /// Anonymous, without TLS.
-    pub fn plain() -> Self {
+    pub(crate) fn plain() -> Self {
         Self::start(tempfile::tempdir().unwrap(), "", "")
     }
 
     /// With lines for its `http` and top-level sections; files that they name are in `folder`.
-    pub fn start(folder: TempDir, http: &str, top: &str) -> Self {
+    pub(crate) fn start(folder: TempDir, http: &str, top: &str) -> Self {
         let store = folder.path().join("store");
         let config = folder.path().join("config.yml");
         let text = format!(
@@ -111,10 +112,10 @@ impl DockerRegistry {
             .spawn()
             .expect("docker-registry runs; Debian's package docker-registry has it");
         let port = listening_port(&mut child);
-        Self { child, folder, port }
+        Self { child, _folder: folder, port }
     }
 
-    pub fn name(&self, rest: &str) -> Reference {
+    pub(crate) fn name(&self, rest: &str) -> Reference {
         name(&format!("127.0.0.1:{}/{rest}", self.port))
     }
 }
@@ -144,7 +145,7 @@ fn listening_port(child: &mut Child) -> u16 {
 }
 
 /// Runs a tool of the tests; its package is named if it is missing.
-pub fn run(program: &str, package: &str, arguments: &[&str]) -> Vec<u8> {
+pub(crate) fn run(program: &str, package: &str, arguments: &[&str]) -> Vec<u8> {
     let output = Command::new(program).args(arguments).output();
     let output = output.unwrap_or_else(|e| panic!("{program}: {e}; Debian's package {package} has it"));
     assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -152,14 +153,14 @@ pub fn run(program: &str, package: &str, arguments: &[&str]) -> Vec<u8> {
 }
 
 /// An authority and a certificate of 127.0.0.1 by it, in a folder.
-pub struct Certificates {
-    pub authority: PathBuf,
-    pub certificate: PathBuf,
-    pub key: PathBuf,
+pub(crate) struct Certificates {
+    pub(crate) authority: PathBuf,
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 impl Certificates {
-    pub fn make(folder: &Path) -> Self {
+    pub(crate) fn make(folder: &Path) -> Self {
         let path = |file: &str| folder.join(file);
         let text = |file: &str| path(file).to_str().unwrap().to_owned();
         let new =

@@ -10,19 +10,19 @@ use tokio::task::JoinHandle;
 
 /// A request as it came.
 #[derive(Debug, Clone)]
-pub struct Seen {
-    pub method: String,
+pub(crate) struct Seen {
+    pub(crate) method: String,
     /// Path and query.
-    pub path: String,
+    pub(crate) path: String,
     /// The lines of the head.
-    pub head: String,
+    pub(crate) head: String,
     /// As much of the body as was read.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Seen {
     /// A header's value by its lower-case name.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().filter_map(|line| line.split_once(':'));
         lines.filter(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
     }
@@ -30,7 +30,7 @@ impl Seen {
 
 /// What is done with a connection after the head of its request.
 #[derive(Debug, Clone)]
-pub enum Step {
+pub(crate) enum Step {
     /// Reads this many bytes of the body, or all of it.
     Read(usize),
     Send(Vec<u8>),
@@ -42,23 +42,23 @@ pub enum Step {
     Hang,
 }
 
-pub type Reply = Vec<Step>;
+pub(crate) type Reply = Vec<Step>;
 
 /// An ordinary answer; the headers each end with a line break.
-pub fn reply(status: &str, headers: &str, body: &[u8]) -> Reply {
+pub(crate) fn reply(status: &str, headers: &str, body: &[u8]) -> Reply {
     let head =
         format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     vec![Step::Read(usize::MAX), Step::Send([head.as_bytes(), body].concat())]
 }
 
 /// An answer without a length, up to the end of the connection, then whatever follows.
-pub fn open_reply(status: &str, headers: &str, then: Vec<Step>) -> Reply {
+pub(crate) fn open_reply(status: &str, headers: &str, then: Vec<Step>) -> Reply {
     let head = format!("HTTP/1.1 {status}\r\n{headers}Connection: close\r\n\r\n");
     [vec![Step::Send(head.into_bytes())], then].concat()
 }
 
-pub struct Liar {
-    pub address: SocketAddr,
+pub(crate) struct Liar {
+    pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     task: JoinHandle<()>,
 }
@@ -66,7 +66,7 @@ pub struct Liar {
 impl Liar {
     /// Listens on a free port of an address of this host; `answer` gets the request without its body, and how many
     /// came before it.
-    pub async fn start<F>(ip: &str, answer: F) -> Self
+    pub(crate) async fn start<F>(ip: &str, answer: F) -> Self
     where
         F: Fn(&Seen, usize) -> Reply + Send + Sync + 'static,
     {
@@ -74,7 +74,7 @@ impl Liar {
         Self::on(listener, answer)
     }
 
-    pub fn on<F>(listener: TcpListener, answer: F) -> Self
+    pub(crate) fn on<F>(listener: TcpListener, answer: F) -> Self
     where
         F: Fn(&Seen, usize) -> Reply + Send + Sync + 'static,
     {
@@ -94,11 +94,11 @@ impl Liar {
     }
 
     /// Everything that came so far.
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
-    pub fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         self.address.to_string()
     }
 }

@@ -166,3 +166,18 @@ async fn an_identity_token_is_exchanged_by_a_form() {
     );
     assert!(body.contains("scope=repository%3Ax%3Apull&"), "{body}");
 }
+
+#[tokio::test]
+async fn an_identity_token_is_not_redirected_to_anybody() {
+    let thief = Liar::start("127.0.0.1", |_, _| reply("200 OK", "", br#"{"access_token":"x"}"#)).await;
+    let location = format!("Location: http://{}/t\r\n", thief.host());
+    let tokens = Liar::start("127.0.0.1", move |_, _| reply("307 Temporary Redirect", &location, b"")).await;
+    let header = format!("WWW-Authenticate: Bearer realm=\"http://{}/t\"\r\n", tokens.host());
+    let registry = Liar::start("127.0.0.1", move |_, _| reply("401 Unauthorized", &header, b"")).await;
+    let mut credentials = Credentials::default();
+    credentials.insert(&registry.host(), Credential::IdentityToken("hush".to_owned()));
+    let client = operator().with_credentials(credentials);
+    let refused = client.tags(&super::ground::name(&format!("{}/x:1", registry.host()))).await.unwrap_err();
+    assert!(matches!(refused, Error::Protocol { .. }), "{refused}");
+    assert!(thief.seen().is_empty() && tokens.seen().len() == 1);
+}

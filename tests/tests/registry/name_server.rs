@@ -9,15 +9,15 @@ use tokio::task::JoinHandle;
 
 const TYPE_A: [u8; 2] = [0, 1];
 
-pub struct NameServer {
-    pub address: SocketAddr,
+pub(crate) struct NameServer {
+    pub(crate) address: SocketAddr,
     asked: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
 impl NameServer {
     /// Answers with these addresses in turn; the last one stays.
-    pub async fn start(answers: Vec<Ipv4Addr>) -> Self {
+    pub(crate) async fn start(answers: Vec<Ipv4Addr>) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
         let asked: Arc<AtomicUsize> = Arc::default();
@@ -37,7 +37,7 @@ impl NameServer {
     }
 
     /// Questions for an IPv4 address so far.
-    pub fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
 }
