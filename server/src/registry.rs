@@ -3,10 +3,10 @@
 //! It moves manifests and blobs between a registry and its caller, and knows nothing of the content store. Whoever stores
 //! a blob hashes it: the stream is bounded and resumed here, its digest is the store's proof. Manifests are proved here.
 //!
-//! It is our own over `reqwest`, not `oci-client`: that crate follows redirects by itself, resolves names by the C library,
-//! starts broken downloads anew and has no bound on slow or endless answers, so nothing of what a hostile registry
-//! may not do could be kept. HTTP/1.1 only: one connection for each transfer holds back its sender by TCP alone, with
-//! a bounded buffer.
+//! It is our own over `reqwest`, not `oci-client`: that crate builds its HTTP client itself, so redirects and addresses
+//! cannot be ruled from outside; it resolves names by the C library, bounds neither slow nor endless answers, and leaves
+//! resuming and tries to its caller. HTTP/1.1 only: one connection for each transfer holds back its sender by TCP alone,
+//! with a bounded buffer.
 //!
 //! ```text
 //! Client        what is asked for: manifest, blob, upload, tags, referrers

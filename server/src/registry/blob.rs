@@ -116,7 +116,7 @@ impl Blob {
     ) -> Result<(), Error> {
         while let Some(bytes) = self.chunk().await? {
             let written = to.write_all(&bytes).await;
-            written.map_err(|source| Error::Content { what: self.what.clone(), source })?;
+            written.map_err(|source| Error::Content { action: "write", what: self.what.clone(), source })?;
             progress(self.offset);
         }
         Ok(())

@@ -165,10 +165,12 @@ pub enum Error {
         /// What failed, with its causes.
         detail: String,
     },
-    /// The content to be pushed cannot be read.
-    #[error("read the content of {what}")]
+    /// The content cannot be read or written on this side.
+    #[error("{action} the content of {what}")]
     Content {
-        /// What was being pushed.
+        /// `read` or `write`.
+        action: &'static str,
+        /// What was being pushed or pulled.
         what: String,
         /// Why.
         #[source]

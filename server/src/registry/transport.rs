@@ -49,6 +49,8 @@ impl Call {
 pub(super) struct Transport {
     /// Reaches everything: for what the asker may reach by their own choice.
     any: reqwest::Client,
+    /// Reaches everything, never by a proxy: for this host, which a proxy would take for itself.
+    local: reqwest::Client,
     /// Reaches what `guard` allows: for what a registry or a session chose.
     guarded: reqwest::Client,
     guard: Reach,
@@ -68,15 +70,18 @@ impl Transport {
         };
         let names = Arc::new(Names::new(&settings.name_servers)?);
         let tls = tls::config(&settings.authorities)?;
-        let client = |reach: Reach| {
+        // A proxy would look up names for a session, behind our rules.
+        let by_proxy = trust == Trust::Operator;
+        let client = |reach: Reach, by_proxy: bool| {
             let names = Filtered { names: Arc::clone(&names), reach };
-            client(tls.clone(), names, trust, &settings.timing)
+            client(tls.clone(), names, by_proxy, &settings.timing)
         };
         let mirrors: Vec<&Url> = settings.mirrors.values().flatten().collect();
         let plain = mirrors.iter().filter(|url| url.scheme() == "http").map(|url| place_name(url));
         Ok(Self {
-            any: client(Reach::Any)?,
-            guarded: client(guard.clone())?,
+            any: client(Reach::Any, by_proxy)?,
+            local: client(Reach::Any, false)?,
+            guarded: client(guard.clone(), by_proxy)?,
             guard,
             trust,
             mirrors: mirrors.iter().filter_map(|url| place(url)).collect(),
@@ -174,7 +179,7 @@ impl Transport {
             Trust::Operator => mirror || url.host() == site.base.host() || self.is_local(site).await,
         };
         if open {
-            return Ok(&self.any);
+            return Ok(if names_loopback(url) { &self.local } else { &self.any });
         }
         self.check_host(url)?;
         Ok(&self.guarded)
@@ -244,7 +249,7 @@ fn place_name(url: &Url) -> String {
 fn client(
     tls: rustls::ClientConfig,
     names: Filtered,
-    trust: Trust,
+    by_proxy: bool,
     timing: &Timing,
 ) -> Result<reqwest::Client, Error> {
     let builder = reqwest::Client::builder()
@@ -258,8 +263,7 @@ fn client(
         .pool_max_idle_per_host(IDLE_CONNECTIONS)
         .pool_idle_timeout(IDLE_TIME)
         .user_agent(concat!("sandlot/", env!("CARGO_PKG_VERSION")));
-    // A proxy would look up names for a session, behind our rules.
-    let builder = if trust == Trust::Session { builder.no_proxy() } else { builder };
+    let builder = if by_proxy { builder } else { builder.no_proxy() };
     builder.build().map_err(|error| Error::Prepare(chain(&error)))
 }
 

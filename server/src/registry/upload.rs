@@ -245,7 +245,7 @@ impl Upload<'_> {
         content: &mut R,
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<Response, Error> {
-        let unread = |source| Error::Content { what: self.what.clone(), source };
+        let unread = |source| Error::Content { action: "read", what: self.what.clone(), source };
         content.seek(SeekFrom::Start(self.offset)).await.map_err(unread)?;
         let call = self.piece_call(method, length, ends)?;
         let (url, timing) = (call.url.clone(), &self.client.shared.transport.timing);
@@ -278,7 +278,7 @@ impl Upload<'_> {
             let want = BUFFER_BYTES.min(usize::try_from(length - sent).unwrap_or(BUFFER_BYTES));
             let mut buffer = vec![0; want];
             let read = content.read_exact(&mut buffer).await;
-            read.map_err(|source| Error::Content { what: self.what.clone(), source })?;
+            read.map_err(|source| Error::Content { action: "read", what: self.what.clone(), source })?;
             let idle = self.client.shared.transport.timing.idle;
             match tokio::time::timeout(idle, send.send(Ok(buffer.into()))).await {
                 Ok(Ok(())) => {}

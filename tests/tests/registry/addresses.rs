@@ -213,3 +213,30 @@ async fn redirects_end_and_carry_no_credentials() {
     assert!(registry.seen()[1].header("authorization").is_some());
     assert_eq!(storage.seen()[0].header("authorization"), None);
 }
+
+/// Runs itself again with a proxy in its environment, which no test may change for the others.
+#[tokio::test]
+async fn proxies_are_for_operators_elsewhere() {
+    if std::env::var_os("http_proxy").is_some() {
+        return with_a_proxy().await;
+    }
+    let proxy = Liar::start("127.0.0.1", |_, _| reply("200 OK", "", br#"{"tags":["by proxy"]}"#)).await;
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", "addresses::proxies_are_for_operators_elsewhere"]);
+    again.env("http_proxy", format!("http://{}", proxy.host())).env_remove("no_proxy").env_remove("NO_PROXY");
+    let output = tokio::task::spawn_blocking(move || again.output()).await.unwrap().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let asked: Vec<String> = proxy.seen().into_iter().map(|request| request.path).collect();
+    assert_eq!(asked, ["http://reg.test/v2/a/tags/list?n=1000"]);
+}
+
+async fn with_a_proxy() {
+    let plain = vec!["reg.test".to_owned()];
+    let client = Client::new(Settings { plain_http: plain, ..settings() }, Trust::Operator).unwrap();
+    assert_eq!(client.tags(&name("reg.test/a:1")).await.unwrap(), ["by proxy"]);
+    let direct = |_: &Seen, _| reply("200 OK", "", br#"{"tags":["direct"]}"#);
+    let local = Liar::start("127.0.0.1", direct).await;
+    assert_eq!(client.tags(&name(&format!("{}/a:1", local.host()))).await.unwrap(), ["direct"]);
+    let open = liar(direct).await;
+    assert_eq!(session().tags(&name(&format!("{}/a:1", open.host()))).await.unwrap(), ["direct"]);
+}
