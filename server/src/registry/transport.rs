@@ -1,7 +1,8 @@
 //! One request, to where it may go: redirects are followed by us, hop by hop, and each URL is checked before it is asked.
 
+mod failure;
+
 use std::collections::HashSet;
-use std::error::Error as StdError;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +12,12 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode, Url};
 
 use super::address::{Reach, Trust, is_loopback};
-use super::error::{chain, printable};
-use super::names::{Filtered, Names, NoAddress};
+use super::error::chain;
+use super::names::{Filtered, Names};
 use super::site::{Site, shown_host};
 use super::{Error, Settings, Timing, tls};
+
+pub(super) use failure::failed;
 
 /// Most redirects of one request. Registries need one, for their storage.
 const MAX_REDIRECTS: u32 = 5;
@@ -269,42 +272,4 @@ fn client(
 
 fn protocol(what: &str, url: &Url, detail: String) -> Error {
     Error::Protocol { what: what.to_owned(), host: shown_host(url), detail }
-}
-
-/// What a failure of the HTTP client was. Its URL stays out: it may hold the state of an upload.
-pub(super) fn failed(what: &str, host: &str, error: reqwest::Error) -> Error {
-    let error = error.without_url();
-    let host = host.to_owned();
-    let mut cause: Option<&(dyn StdError + 'static)> = Some(&error);
-    while let Some(current) = cause {
-        if let Some(known) = known(&host, current) {
-            return known;
-        }
-        cause = current.source();
-    }
-    let what = what.to_owned();
-    if error.is_timeout() {
-        return Error::TooSlow { what, host, why: "no connection came about in time" };
-    }
-    Error::Connection { what, host, detail: chain(&error) }
-}
-
-/// Failures with a name of their own.
-fn known(host: &str, error: &(dyn StdError + 'static)) -> Option<Error> {
-    let host = host.to_owned();
-    if let Some(error) = innermost(error).downcast_ref::<rustls::Error>() {
-        let certificate = matches!(error, rustls::Error::InvalidCertificate(_));
-        return Some(Error::Tls { host, detail: printable(&error.to_string()), certificate });
-    }
-    match error.downcast_ref::<NoAddress>()? {
-        NoAddress::Unknown(name) => Some(Error::NoSuchHost { host: name.clone() }),
-        NoAddress::Refused { address, why } => Some(Error::Address { host, address: Some(*address), why }),
-        NoAddress::Failed { .. } => None,
-    }
-}
-
-/// What an input-output error was made of: it hides that from `source`, and may hide another of its kind.
-fn innermost<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
-    let inner = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
-    inner.map_or(error, |inner| innermost(inner))
 }

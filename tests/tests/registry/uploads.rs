@@ -13,10 +13,15 @@ const SIZE: usize = 500_000;
 const PIECE: u64 = 200_000;
 
 async fn push(client: &Client, host: &str) -> Result<Pushed, Error> {
-    let bytes = content(SIZE);
-    let digest = Digest::of(&bytes);
-    let blob = Outgoing { digest: &digest, size: SIZE as u64, mount_from: None };
-    client.push_blob(&name(&format!("{host}/a:1")), blob, &mut Cursor::new(bytes), &mut |_| ()).await
+    let (client, to) = (client.clone(), name(&format!("{host}/a:1")));
+    // In a task of its own, as the server does it.
+    let push = tokio::spawn(async move {
+        let bytes = content(SIZE);
+        let digest = Digest::of(&bytes);
+        let blob = Outgoing { digest: &digest, size: SIZE as u64, mount_from: None };
+        client.push_blob(&to, blob, &mut Cursor::new(bytes), &mut |_| ()).await
+    });
+    push.await.unwrap()
 }
 
 fn client() -> Client {
