@@ -15,6 +15,7 @@ pub mod image;
 pub mod instance;
 pub mod metrics;
 mod readiness;
+pub mod registry;
 pub mod serve;
 pub mod session;
 pub mod shutdown;
