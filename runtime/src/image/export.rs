@@ -16,8 +16,8 @@ use tar::Archive;
 
 use self::view::View;
 use self::writer::Writer;
-use crate::archive::name::inside;
 use super::{Error, Image, Layer, Store, Tar};
+use crate::archive::name::inside;
 
 impl Store {
     /// Writes everything that a container of the image would see at its start.

@@ -9,6 +9,7 @@ const MOMENTS: u32 = 12;
 
 /// Runs the work again and again, each time killed a little later, up to its own length. The first part of that is the
 /// start of the program; moments are spread over all of it.
+#[expect(clippy::disallowed_methods, reason = "a test's own process")]
 fn kill_at_every_moment(ground: &Ground, work: &[&str], undo: &[&str]) {
     let begun = Instant::now();
     ground.image(work);
