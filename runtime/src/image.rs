@@ -26,6 +26,7 @@ mod reference;
 mod save;
 mod scope;
 mod store;
+mod tar_stream;
 pub mod unpack;
 
 pub use digest::{Algorithm, Digest, Hasher};
@@ -38,3 +39,4 @@ pub use scope::{Scope, ScopeName};
 pub use store::{
     Blob, Image, Incoming, Layer, Lease, Problem, Pruned, Receiving, Record, Removed, Store, Tar,
 };
+pub use tar_stream::open_tar;

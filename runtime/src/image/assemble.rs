@@ -19,7 +19,10 @@ pub fn image(
 }
 
 /// Writes a manifest over a configuration that is there.
-pub(super) fn manifest(
+///
+/// # Errors
+/// When the file system refuses.
+pub fn manifest(
     lease: &Lease,
     configuration: Descriptor,
     layers: Vec<Descriptor>,

@@ -1,14 +1,13 @@
 //! The tar of a root file system: it becomes an image of one layer.
 
 use std::fs::File;
-use std::io::Read;
 
 use oci_spec::image::{
     Arch, ConfigBuilder, HistoryBuilder, ImageConfiguration, ImageConfigurationBuilder, MediaType,
     RootFsBuilder,
 };
 
-use super::compression::uncompressed;
+use super::tar_stream::open_tar;
 use super::{Blob, Error, Image, Platform, Reference, Scope, Store, assemble};
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -21,8 +20,8 @@ impl Store {
     /// When it is no tar archive; nothing has changed then.
     pub fn import(&self, scope: &Scope, input: File, reference: Option<&Reference>) -> Result<Image, Error> {
         let lease = self.lease()?;
-        let mut tar = uncompressed(input, "the root file system")?;
-        let blob = lease.add(&mut Checked::new(&mut tar))?;
+        let mut tar = open_tar(input)?.ok_or(Error::NoRootFilesystem)?;
+        let blob = lease.add(&mut tar)?;
         let configuration = configuration(&blob)?;
         let layer = blob.describe(MediaType::ImageLayer)?;
         let target = assemble::image(&lease, &configuration, vec![layer])?;
@@ -54,60 +53,4 @@ fn configuration(layer: &Blob) -> Result<ImageConfiguration, Error> {
         .history(vec![history])
         .build()
         .map_err(failed)
-}
-
-/// A tar archive begins with a header that says so (POSIX ustar, and what came before it by its checksum).
-struct Checked<'a> {
-    from: &'a mut dyn Read,
-    start: Vec<u8>,
-    given: usize,
-}
-
-const HEADER_BYTES: u64 = 512;
-
-impl<'a> Checked<'a> {
-    fn new(from: &'a mut dyn Read) -> Self {
-        Self { from, start: Vec::new(), given: 0 }
-    }
-
-    fn check(&mut self) -> std::io::Result<()> {
-        (&mut self.from).take(HEADER_BYTES).read_to_end(&mut self.start)?;
-        let mut header = tar::Header::new_old();
-        let known = self.start.len() == header.as_bytes().len() && {
-            header.as_mut_bytes().copy_from_slice(&self.start);
-            let sum: u32 = self
-                .start
-                .iter()
-                .enumerate()
-                .map(|(at, byte)| match at {
-                    148..156 => u32::from(b' '),
-                    _ => u32::from(*byte),
-                })
-                .sum();
-            header.cksum().is_ok_and(|found| found == sum)
-        };
-        if known {
-            Ok(())
-        } else {
-            Err(std::io::Error::new(std::io::ErrorKind::InvalidData, Error::NoRootFilesystem))
-        }
-    }
-}
-
-impl Read for Checked<'_> {
-    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        if self.start.is_empty() {
-            self.check()?;
-        }
-        let rest = self.start.get(self.given..).unwrap_or_default();
-        if rest.is_empty() {
-            return self.from.read(into);
-        }
-        let length = rest.len().min(into.len());
-        if let (Some(into), Some(from)) = (into.get_mut(..length), rest.get(..length)) {
-            into.copy_from_slice(from);
-        }
-        self.given += length;
-        Ok(length)
-    }
 }

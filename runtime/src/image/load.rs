@@ -10,7 +10,7 @@ use oci_spec::image::Descriptor;
 use super::archive::Archive;
 use super::compression::{copy, uncompressed};
 use super::digest::{Algorithm, Hasher};
-use super::{Digest, Error, Image, Lease, Platform, Reference, Scope, Store};
+use super::{Digest, Error, Image, Layer, Lease, Platform, Reference, Scope, Store};
 
 /// What an archive holds.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ impl Store {
             Ok(Image { reference: name.clone(), ..image })
         };
         let images: Vec<Image> = found.images.iter().map(read).collect::<Result<_, Error>>()?;
-        images.iter().try_for_each(|image| self.verify_layers(image))?;
+        images.iter().flat_map(|image| &image.layers).try_for_each(|layer| self.verify_layer(layer))?;
         lease.commit(scope, &found.images)?;
         for (subject, target) in &found.about {
             lease.commit_about(scope, subject, target)?;
@@ -53,22 +53,23 @@ impl Store {
         Ok(images)
     }
 
-    /// Verifies that each layer is the tar that the configuration speaks of.
-    fn verify_layers(&self, image: &Image) -> Result<(), Error> {
-        for layer in &image.layers {
-            let mut hasher = Hasher::new(Algorithm::Sha256);
-            let mut tar = uncompressed(self.open_blob(&layer.blob)?, "a layer")?;
-            copy(&mut tar, |bytes| {
-                hasher.update(bytes);
-                Ok(())
-            })
-            .map_err(Error::io("read", layer.blob.to_string()))?;
-            let (expected, found) = (layer.diff_id.to_string().parse()?, hasher.finish());
-            if expected != found {
-                return Err(Error::Digest { object: "a layer".to_owned(), expected, found });
-            }
+    /// Verifies that a layer is the tar that its configuration speaks of.
+    ///
+    /// # Errors
+    /// When it is another one, or cannot be read.
+    pub fn verify_layer(&self, layer: &Layer) -> Result<(), Error> {
+        let mut hasher = Hasher::new(Algorithm::Sha256);
+        let mut tar = uncompressed(self.open_blob(&layer.blob)?, "a layer")?;
+        copy(&mut tar, |bytes| {
+            hasher.update(bytes);
+            Ok(())
+        })
+        .map_err(Error::io("read", layer.blob.to_string()))?;
+        let (expected, found) = (layer.diff_id.to_string().parse()?, hasher.finish());
+        if expected == found {
+            return Ok(());
         }
-        Ok(())
+        Err(Error::Digest { object: "a layer".to_owned(), expected, found })
     }
 }
 

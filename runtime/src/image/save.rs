@@ -61,7 +61,10 @@ impl Store {
     }
 
     /// The index that the name stands for if all of it is here, and the chosen manifest otherwise.
-    fn saved_target(&self, image: &Image) -> Result<Descriptor, Error> {
+    ///
+    /// # Errors
+    /// When it is missing.
+    pub fn saved_target(&self, image: &Image) -> Result<Descriptor, Error> {
         let complete = match self.manifest(&image.target)? {
             Manifest::Image(_) => true,
             Manifest::Index(index) => {

@@ -89,6 +89,9 @@ pub struct NodeFile {
     pub ready_disks: u32,
     /// Log lines as JSON.
     pub log_json: bool,
+    /// The supervisor ends with its last client, unless it keeps a listener or a session: it was started for one command.
+    #[serde(default)]
+    pub temporary: bool,
 }
 
 impl NodeFile {
@@ -229,6 +232,7 @@ mod tests {
             disk: "auto".into(),
             ready_disks: 0,
             log_json: true,
+            temporary: false,
         }
     }
 

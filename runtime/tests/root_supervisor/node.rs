@@ -361,6 +361,7 @@ fn node_file(folder: &Path) -> NodeFile {
         disk: "auto".into(),
         ready_disks: 0,
         log_json: false,
+        temporary: false,
     }
 }
 

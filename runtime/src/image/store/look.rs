@@ -174,6 +174,17 @@ impl Store {
         })
     }
 
+    /// What a scope keeps about a manifest.
+    ///
+    /// # Errors
+    /// When a document of the store cannot be read.
+    pub fn referrers(&self, scope: &Scope, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+        let names = self.visible(scope)?;
+        let about =
+            names.iter().flat_map(Names::entries).filter(|entry| entry.subject.as_ref() == Some(subject));
+        Ok(about.map(|entry| entry.target.clone()).collect())
+    }
+
     fn visible(&self, scope: &Scope) -> Result<Vec<Names>, Error> {
         let scopes = [Some(scope), (*scope != Scope::Node).then_some(&Scope::Node)];
         scopes.into_iter().flatten().map(|scope| Names::read(&self.names_of(scope))).collect()

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::Store;
 use super::blob::MAX_BLOB_BYTES;
 use crate::image::Error;
-use crate::image::compression::copy;
+use crate::image::compression::{copy, uncompressed};
 
 impl Store {
     /// A new file without a name, on the store's disk.
@@ -22,6 +22,15 @@ impl Store {
         let file = file.map_err(Error::io("create", path.display().to_string()))?;
         fs::remove_file(&path).map_err(Error::io("unlink", path.display().to_string()))?;
         Ok(file)
+    }
+
+    /// A tar as an uncompressed file that can be read twice, at its beginning; it may come compressed.
+    ///
+    /// # Errors
+    /// When it cannot be read or is too long.
+    pub fn spool_tar(&self, input: File) -> Result<File, Error> {
+        let what = "an archive";
+        self.spool(uncompressed(input, what)?, what)
     }
 
     /// A stream as a file that can be read twice, at its beginning.

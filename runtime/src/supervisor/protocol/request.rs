@@ -120,7 +120,8 @@ pub enum Request {
         /// What runs; argv must not be empty.
         command: Command,
     },
-    /// Kill every process of an exec. Its end is still told by [`Event::ExecEnded`](super::Event::ExecEnded). Answer: [`Reply::Done`](super::Reply::Done).
+    /// Kill every process of an exec. Its end is still told by [`Event::ExecEnded`](super::Event::ExecEnded). In a build also
+    /// what an exec that has ended left running. Answer: [`Reply::Done`](super::Reply::Done).
     KillExec {
         /// The session.
         session: SessionNumber,

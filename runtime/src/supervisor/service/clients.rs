@@ -134,6 +134,11 @@ impl Supervisor {
         }
         self.state.waiting.retain(|waiting| waiting.waiter.connection != number);
         self.end_builds_of(number);
+        let state = &self.state;
+        let alone = state.connections.is_empty() && state.listeners.is_empty();
+        if state.node.temporary && alone && state.sessions.values().all(|session| session.build.is_some()) {
+            self.begin_down(None);
+        }
     }
 
     /// Waits for what the connection can take: nothing is read from one that has asked enough.

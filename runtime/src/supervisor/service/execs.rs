@@ -56,7 +56,12 @@ impl Supervisor {
         let session = self.running(number)?;
         let unknown =
             || refuse(RefusalKind::Unknown, format!("exec {} of session {number}: there is none", exec.0));
-        let instance = session.execs.get(&exec).ok_or_else(unknown)?.instance;
+        let instance = match session.execs.get(&exec) {
+            Some(known) => known.instance,
+            // A step ends with its command: what that left running in a build must not go on into the next one.
+            None if session.build.is_some() => only_instance()?,
+            None => return Err(unknown()),
+        };
         self.employ(Task::Plain { waiter }, Job::KillExec { session: number, instance, exec }, &[])?;
         Ok(Outcome::Later)
     }
@@ -87,4 +92,9 @@ pub(super) fn too_many(number: SessionNumber) -> Refusal {
         RefusalKind::Full,
         format!("session {number}: it has {MAX_PROCESSES_PER_SESSION} terminals and execs already"),
     )
+}
+
+/// A build has one instance.
+fn only_instance() -> Result<InstanceIndex, Refusal> {
+    InstanceIndex::try_from(0).map_err(|error| refuse(RefusalKind::Invalid, error.to_string()))
 }

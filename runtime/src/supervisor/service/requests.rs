@@ -34,6 +34,9 @@ impl Supervisor {
             let message = if is_hello { "hello was said already" } else { "hello must come first" };
             return Err(refuse(RefusalKind::Invalid, message));
         }
+        if is_hello && self.state.node.temporary && self.down.is_some() {
+            return Err(refuse(RefusalKind::Busy, "this supervisor is ending with its last client"));
+        }
         self.check_session(waiter, request)?;
         let for_root = matches!(request, Request::Guard | Request::Reexec | Request::Down);
         if for_root && connection.uid != 0 {
