@@ -43,7 +43,7 @@ enum Command {
     },
     /// Work on the node's images
     #[command(subcommand)]
-    Image(image::ImageCommand),
+    Image(Box<image::ImageCommand>),
     /// Run containers from OCI bundles, with the command line of runc
     #[command(disable_help_flag = true)]
     Oci {
@@ -65,7 +65,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Supervisor(options) => match supervisor::become_guardian(&Config::load(*options)?)? {},
         Command::Down(options) => down::down(&Config::load(*options)?, &mut std::io::stdout()),
         Command::Doctor { sessions, json, options } => examine(*options, sessions, json),
-        Command::Image(command) => image::run(command, &mut std::io::stdout()),
+        Command::Image(command) => image::run(*command, &mut std::io::stdout()),
         Command::Oci { arguments } => std::process::exit(oci(arguments)),
         Command::Version => print_line(&format!("sandlot {}", env!("CARGO_PKG_VERSION"))),
     }

@@ -6,6 +6,7 @@ pub mod limits;
 pub mod options;
 pub mod playground;
 pub mod proxies;
+pub mod registries;
 pub(crate) mod size;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use serde::Deserialize;
 use self::options::{BackendKind, Options};
 use self::playground::{Playground, PlaygroundTable};
 use self::proxies::TrustedProxies;
+use self::registries::Registries;
 use crate::id::{NodeId, PlaygroundName};
 
 /// Ready disks unless said otherwise.
@@ -69,6 +71,8 @@ struct ConfigFile {
     limits: Quotas,
     #[serde(default)]
     playgrounds: BTreeMap<String, PlaygroundTable>,
+    #[serde(default)]
+    registries: Registries,
     #[serde(flatten)]
     rest: toml::Table,
 }
@@ -149,6 +153,8 @@ pub struct Config {
     pub test_hooks: bool,
     /// What sessions are made from.
     pub playgrounds: BTreeMap<PlaygroundName, Playground>,
+    /// How registries are reached.
+    pub registries: Registries,
 }
 
 impl Config {
@@ -187,6 +193,7 @@ impl Config {
             log_json: options.log_json.unwrap_or(false),
             test_hooks,
             playgrounds,
+            registries: file.registries,
         })
     }
 
@@ -212,6 +219,7 @@ struct File {
     options: Options,
     limits: Quotas,
     playgrounds: BTreeMap<String, PlaygroundTable>,
+    registries: Registries,
 }
 
 fn read_file(path: &Path) -> Result<File, ConfigError> {
@@ -219,7 +227,7 @@ fn read_file(path: &Path) -> Result<File, ConfigError> {
     let parse = |source| ConfigError::Parse { path: path.into(), source: Box::new(source) };
     let file: ConfigFile = toml::from_str(&text).map_err(parse)?;
     let options = toml::Value::Table(file.rest).try_into().map_err(parse)?;
-    Ok(File { options, limits: file.limits, playgrounds: file.playgrounds })
+    Ok(File { options, limits: file.limits, playgrounds: file.playgrounds, registries: file.registries })
 }
 
 fn read_bounded(path: &Path) -> std::io::Result<String> {

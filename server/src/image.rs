@@ -10,11 +10,13 @@
 mod catalog;
 pub mod inspect;
 mod progress;
+pub mod pull;
+pub mod push;
 mod unpack;
 
 pub use catalog::{Catalog, ImageState};
 pub use progress::{Making, Progress};
-pub use unpack::{UnpackError, unpack_layer, unpack_missing, unpack_one};
+pub use unpack::{UnpackError, unpack_layer, unpack_layer_unless_there, unpack_missing, unpack_one};
 
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,7 @@
 //! `sandlot image`: the content store from the command line, one verb a file, with the arguments of `docker image`.
 
 mod arguments;
+mod build;
 mod export;
 mod history;
 mod import;
@@ -13,6 +14,9 @@ mod output;
 mod pack;
 mod place;
 mod prune;
+mod pull;
+mod push;
+mod registry;
 mod rm;
 mod save;
 mod tag;
@@ -32,6 +36,9 @@ use arguments::With;
 pub(super) fn run(command: ImageCommand, out: &mut dyn Write) -> Result<()> {
     match command {
         ImageCommand::Ls(given) => with(given, |config, what| ls::run(config, &what, out)),
+        ImageCommand::Pull(given) => with(given, |config, what| pull::run(config, &what, out)),
+        ImageCommand::Push(given) => with(given, |config, what| push::run(config, &what, out)),
+        ImageCommand::Build(given) => with(given, |config, what| build::run(config, &what)),
         ImageCommand::Load(given) => with(given, |config, what| load::run(config, &what, out)),
         ImageCommand::Save(given) => with(given, |config, what| save::run(config, &what)),
         ImageCommand::Import(given) => with(given, |config, what| import::run(config, &what, out)),

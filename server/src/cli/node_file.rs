@@ -13,15 +13,15 @@ const MAX_PIDS: u32 = 32_768;
 /// Files of one instance, at most: 1 TiB.
 const MAX_DISK_BYTES: u64 = 1 << 40;
 
-/// Writes the file into the run directory; returns its path.
+/// Writes the file into the run directory; returns its path. A temporary supervisor ends with its last client.
 ///
 /// # Errors
 /// When the host's size cannot be read or the file not be written.
-pub(crate) fn write(config: &Config) -> Result<PathBuf> {
+pub(crate) fn write(config: &Config, temporary: bool) -> Result<PathBuf> {
     std::fs::create_dir_all(&config.run_dir)
         .with_context(|| format!("make `{}`", config.run_dir.display()))?;
     let path = config.run_dir.join("node.json");
-    node_file(config)?.save(&path)?;
+    NodeFile { temporary, ..node_file(config)? }.save(&path)?;
     Ok(path)
 }
 
@@ -41,11 +41,15 @@ fn node_file(config: &Config) -> Result<NodeFile> {
         disk: config.disk.clone(),
         ready_disks: config.ready_disks,
         log_json: config.log_json,
+        temporary: false,
     })
 }
 
 /// No instance gets more than the host has.
-fn ceiling() -> Result<Limits> {
+///
+/// # Errors
+/// When the host's size cannot be read.
+pub(crate) fn ceiling() -> Result<Limits> {
     let table = std::fs::read_to_string("/proc/meminfo").context("read /proc/meminfo")?;
     let total = table
         .lines()

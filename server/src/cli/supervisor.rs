@@ -14,7 +14,7 @@ use crate::serve::container::supervisor::supervisor_program;
 /// # Errors
 /// When the file cannot be written or the program not be executed; it does not come back otherwise.
 pub(super) fn become_guardian(config: &Config) -> Result<std::convert::Infallible> {
-    let file = node_file::write(config)?;
+    let file = node_file::write(config, false)?;
     let program = supervisor_program()?;
     Err(Command::new(program).arg("--node-file").arg(file).exec().into())
 }

@@ -1,13 +1,13 @@
 //! An image as Docker's API describes it (Engine API, `ImageInspect`).
 
-use sandlot_runtime::image::{Error, Image};
+use sandlot_runtime::image::{Error, Image, Store};
 use serde_json::{Value, json};
 
-/// The document. `same` are all entries of the same image, for its names.
+/// The document, with the configuration as it stands: Docker knows more of it than OCI does. `same` are all entries of the same image, for its names.
 ///
 /// # Errors
 /// When a document of the image cannot be written as JSON.
-pub fn document(image: &Image, same: &[&Image]) -> Result<Value, Error> {
+pub fn document(store: &Store, image: &Image, same: &[&Image]) -> Result<Value, Error> {
     let configuration = &image.configuration;
     let names = || same.iter().filter_map(|image| image.reference.as_ref());
     let tags: Vec<String> = names().filter(|name| name.tag().is_some()).map(ToString::to_string).collect();
@@ -22,7 +22,7 @@ pub fn document(image: &Image, same: &[&Image]) -> Result<Value, Error> {
         "Comment": last_comment(image),
         "Created": configuration.created(),
         "Author": configuration.author().as_deref().unwrap_or_default(),
-        "Config": to_value(configuration.config())?,
+        "Config": raw(store, image)?,
         "Architecture": configuration.architecture().to_string(),
         "Os": configuration.os().to_string(),
         "Size": image.size_bytes(),
@@ -32,6 +32,12 @@ pub fn document(image: &Image, same: &[&Image]) -> Result<Value, Error> {
         },
         "Descriptor": to_value(&image.target)?,
     }))
+}
+
+fn raw(store: &Store, image: &Image) -> Result<Value, Error> {
+    let document = store.document(&image.id)?;
+    let mut document: Value = serde_json::from_slice(&document).unwrap_or_default();
+    Ok(document.get_mut("config").map(Value::take).unwrap_or_default())
 }
 
 fn last_comment(image: &Image) -> String {

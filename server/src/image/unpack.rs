@@ -58,6 +58,23 @@ pub fn unpack_one(store: &Store, image: &Image, supervisor: &mut Client) -> Resu
     Ok(())
 }
 
+/// Has one layer unpacked, unless it stands already.
+///
+/// # Errors
+/// When it cannot be read or the supervisor refuses.
+pub fn unpack_layer_unless_there(
+    store: &Store,
+    layer: &Layer,
+    supervisor: &mut Client,
+) -> Result<(), UnpackError> {
+    let layers = vec![layer.diff_id.clone()];
+    match supervisor.call(Request::HaveLayers { layers }, &[])?.0 {
+        Reply::Layers { layers } if layers.is_empty() => unpack_layer(store, layer, supervisor),
+        Reply::Layers { .. } => Ok(()),
+        _ => Err(ClientError::WrongReply.into()),
+    }
+}
+
 /// Has one layer unpacked, which is uncompressed on the way.
 ///
 /// # Errors

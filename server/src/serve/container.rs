@@ -37,7 +37,7 @@ pub fn prepare(config: &Config) -> anyhow::Result<Prepared> {
     let keep: Vec<BorrowedFd<'_>> = given.iter().map(AsFd::as_fd).collect();
     close_all_but(&keep).context("close inherited descriptors")?;
     folders::make(config)?;
-    let (mut client, guardian) = supervisor::find_or_start(config)?;
+    let (mut client, guardian) = supervisor::find_or_start(config, supervisor::Life::Lasting)?;
     if config.start_supervisor {
         let tree = Tree::open(&config.cgroup_parent).context("open the node's cgroup")?;
         tree.adopt(Role::Serve, 0).context("enter serve's cgroup")?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use sandlot_runtime::image::{Recipe, Reference};
+use sandlot_runtime::image::{Platform, Recipe, Reference};
 
 use crate::config::options::Options;
 
@@ -22,6 +22,12 @@ pub(crate) enum ImageCommand {
     /// List images
     #[command(visible_alias = "list")]
     Ls(With<Ls>),
+    /// Pull images from registries
+    Pull(With<Pull>),
+    /// Push images to registries
+    Push(With<Push>),
+    /// Build an image from a Dockerfile
+    Build(With<Build>),
     /// Load images from an archive: an OCI layout or what `docker save` writes
     Load(With<Load>),
     /// Save images to an archive that `sandlot image load`, `docker load` and readers of OCI layouts take
@@ -57,6 +63,95 @@ pub(super) enum Format {
     Table,
     /// One object a line.
     Json,
+}
+
+/// How a build tells what happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Progress {
+    /// As the classic `docker build`.
+    Plain,
+    /// The JSON objects of Docker's API, one a line.
+    Json,
+}
+
+/// What the commands of a build reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Network {
+    /// Nothing but themselves.
+    None,
+    /// What the host reaches.
+    Host,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Pull {
+    /// Names; short ones are of docker.io
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(super) images: Vec<Reference>,
+    /// Print names only
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+    /// For other machines than this one, such as linux/arm64
+    #[arg(long)]
+    pub(super) platform: Option<Platform>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Push {
+    /// Names of images that are here
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(super) images: Vec<Reference>,
+    /// Print names only
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Build {
+    /// The context: a folder, a tar, or `-` for a tar on standard input
+    pub(super) context: PathBuf,
+    /// Name of the image; may be repeated
+    #[arg(short, long = "tag", value_name = "IMAGE")]
+    pub(super) tags: Vec<Reference>,
+    /// The Dockerfile [default: Dockerfile of the context]; `-` reads standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// Value of an ARG; a name alone takes it from the environment
+    #[arg(long = "build-arg", value_name = "NAME=VALUE")]
+    pub(super) build_args: Vec<String>,
+    /// Stage to build [default: the last]
+    #[arg(long, value_name = "STAGE")]
+    pub(super) target: Option<String>,
+    /// Label of the image
+    #[arg(long = "label", value_name = "NAME=VALUE")]
+    pub(super) labels: Vec<String>,
+    /// Take no result of an earlier build
+    #[arg(long)]
+    pub(super) no_cache: bool,
+    /// Fetch base images even if they are here
+    #[arg(long)]
+    pub(super) pull: bool,
+    /// For other machines than this one, such as linux/arm64
+    #[arg(long)]
+    pub(super) platform: Option<Platform>,
+    /// Secret for RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE
+    #[arg(long = "secret", value_name = "SECRET")]
+    pub(super) secrets: Vec<String>,
+    /// What commands reach
+    #[arg(long, value_enum, default_value = "none")]
+    pub(super) network: Network,
+    /// Memory of each step [default: the host's]
+    #[arg(short, long, value_name = "BYTES")]
+    pub(super) memory: Option<String>,
+    /// Processors of each step [default: the host's]
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) cpus: Option<f64>,
+    /// Print the id only
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+    /// Text, or JSON objects
+    #[arg(long, value_enum, default_value = "plain")]
+    pub(super) progress: Progress,
 }
 
 #[derive(Debug, Args)]

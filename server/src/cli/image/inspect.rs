@@ -21,7 +21,7 @@ pub(super) fn run(config: &Config, what: &Inspect, out: &mut dyn Write) -> Resul
     let shown = |text: &String| -> Result<Value> {
         let image = store.find(&Scope::Node, text)?;
         let same: Vec<&Image> = all.iter().filter(|other| other.id == image.id).collect();
-        Ok(inspect::document(&image, &same)?)
+        Ok(inspect::document(&store, &image, &same)?)
     };
     let documents = what.images.iter().map(shown).collect::<Result<Vec<_>>>()?;
     Ok(writeln!(out, "{}", serde_json::to_string_pretty(&documents)?)?)

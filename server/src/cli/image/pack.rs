@@ -19,6 +19,8 @@ use super::arguments::Pack;
 pub(super) fn run(what: &Pack) -> Result<()> {
     let mut tar = tar::Builder::new(BufWriter::new(stdout()));
     tar.follow_symlinks(false);
+    // Readers of a context look files up by their place.
+    tar.sparse(false);
     tar.append_dir_all("", &what.folder).with_context(|| format!("read `{}`", what.folder.display()))?;
     Ok(tar.into_inner()?.flush()?)
 }

@@ -4,13 +4,14 @@
 //! and nothing that serve may have planted is followed with root's power. Files that the caller names are opened before.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
 use sandlot_runtime::image::Store;
 use sandlot_runtime::supervisor::client::Client;
+use sandlot_runtime::supervisor::node::NodeFile;
 
 use super::pack;
 use crate::config::Config;
@@ -18,7 +19,7 @@ use crate::image::store_dir;
 use crate::serve::container::folders;
 
 /// A large image takes minutes to unpack on a slow disk.
-const UNPACK_TIMEOUT: Duration = Duration::from_secs(1800);
+pub(super) const UNPACK_TIMEOUT: Duration = Duration::from_secs(1800);
 
 /// The store, and the supervisor where a node runs.
 #[derive(Debug)]
@@ -54,8 +55,34 @@ pub(super) fn input(path: &Path) -> Result<File> {
     File::open(path).with_context(|| format!("open `{}`", path.display()))
 }
 
-/// A connection to the node's supervisor; `None` when none runs.
+/// Refuses when another node's supervisor runs where this one's would: its layers are elsewhere.
+///
+/// # Errors
+/// With what to do.
+pub(super) fn check_node(config: &Config) -> Result<()> {
+    match other_node(config) {
+        Some(other) => bail!(
+            "the node that runs in `{}` has its state in `{}`: give that one with --state-dir, or another --run-dir, \
+             --uid-base and --cgroup-parent",
+            config.run_dir.display(),
+            other.display()
+        ),
+        None => Ok(()),
+    }
+}
+
+/// The state directory of the node that runs here, if it is another one than ours.
+fn other_node(config: &Config) -> Option<PathBuf> {
+    Client::connect(&config.supervisor_socket()).ok()?;
+    let node = NodeFile::load(&config.run_dir.join("node.json")).ok()?;
+    (node.state_dir != config.state_dir).then_some(node.state_dir)
+}
+
+/// A connection to the node's supervisor; `None` when none runs, or that of another node.
 fn supervisor(config: &Config) -> Result<Option<Client>> {
+    if other_node(config).is_some() {
+        return Ok(None);
+    }
     let Ok(mut client) = Client::connect(&config.supervisor_socket()) else { return Ok(None) };
     client.set_timeout(UNPACK_TIMEOUT);
     client.hello().context("greet the supervisor")?;

@@ -18,18 +18,27 @@ const RETRY: Duration = Duration::from_millis(5);
 pub(super) const UNPACK_TIMEOUT: Duration = Duration::from_secs(1800);
 
 /// A greeted connection.
-pub(super) fn connect(config: &Config) -> Result<Client, ClientError> {
+pub(crate) fn connect(config: &Config) -> Result<Client, ClientError> {
     let mut client = Client::connect(&config.supervisor_socket())?;
     client.hello()?;
     Ok(client)
 }
 
+/// How long a supervisor that is started lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// Until the node is taken down; it logs where we do.
+    Lasting,
+    /// As long as it has clients: for one command, which tells itself what failed.
+    Temporary,
+}
+
 /// The supervisor that runs; else one is started, by a guardian that is returned as well, or awaited where a unit of its own starts it.
-pub(super) fn find_or_start(config: &Config) -> Result<(Client, Option<Child>)> {
+pub(crate) fn find_or_start(config: &Config, life: Life) -> Result<(Client, Option<Child>)> {
     if let Ok(client) = connect(config) {
         return Ok((client, None));
     }
-    let guardian = config.start_supervisor.then(|| start_guardian(config)).transpose()?;
+    let mut guardian = config.start_supervisor.then(|| start_guardian(config, life)).transpose()?;
     let end = Instant::now() + START_TIMEOUT;
     loop {
         match connect(config) {
@@ -40,18 +49,29 @@ pub(super) fn find_or_start(config: &Config) -> Result<(Client, Option<Child>)> 
                     config.supervisor_socket().display()
                 );
             }
-            Err(_) => std::thread::sleep(RETRY),
+            Err(_) => {
+                // It gives up where another one holds the place, which may just be ending.
+                if let Some(child) = &mut guardian
+                    && child.try_wait()?.is_some()
+                {
+                    *child = start_guardian(config, life)?;
+                }
+                std::thread::sleep(RETRY);
+            }
         }
     }
 }
 
 /// The guardian outlives serve: it starts a session of its own, and its output goes where serve's log goes.
 #[expect(clippy::disallowed_methods, reason = "called before serve has threads")]
-fn start_guardian(config: &Config) -> Result<Child> {
-    let file = node_file::write(config)?;
+fn start_guardian(config: &Config, life: Life) -> Result<Child> {
+    let file = node_file::write(config, life == Life::Temporary)?;
     let program = supervisor_program()?;
     let mut command = Command::new(&program);
     command.arg("--node-file").arg(file).stdin(Stdio::null()).stdout(Stdio::null());
+    if life == Life::Temporary {
+        command.stderr(Stdio::null());
+    }
     command.spawn().with_context(|| format!("start `{}`", program.display()))
 }
 

@@ -1,0 +1,66 @@
+//! Archives that ADD unpacks.
+
+use std::io::{self, Write};
+
+use super::put::Put;
+use crate::build::chmod::Mode;
+use crate::build::error::{Error, Result};
+use crate::build::files::Files;
+use crate::build::machine::BuildMachine;
+use crate::build::select::Source;
+
+impl Put {
+    /// ADD unpacks an archive instead of copying it; whether it was one.
+    pub(super) fn unpack_archive(
+        &self,
+        machine: &mut BuildMachine<'_>,
+        files: &Files,
+        source: &Source,
+    ) -> Result<bool> {
+        let Some(entry) = files.get(&source.path) else { return Ok(false) };
+        let content = files.open(entry).map_err(Error::io("read the context"))?;
+        self.unpack(machine, content)
+    }
+
+    /// Unpacks a stream, if it is an archive; whether it was one.
+    pub(super) fn unpack(
+        &self,
+        machine: &mut BuildMachine<'_>,
+        content: impl io::Read + Send,
+    ) -> Result<bool> {
+        let Some(mut tar) = sandlot_runtime::image::open_tar(content)? else { return Ok(false) };
+        let (owner, chmod) = (self.owner, self.chmod.clone());
+        machine.put(&self.destination, move |out| match owner {
+            None if chmod.is_none() => io::copy(&mut tar, out).map(drop),
+            owner => rewrite(&mut tar, out, owner, chmod.as_ref()),
+        })?;
+        Ok(true)
+    }
+}
+
+/// An archive with other owners or permissions.
+fn rewrite(
+    tar: &mut dyn io::Read,
+    out: &mut dyn Write,
+    owner: Option<(u64, u64)>,
+    chmod: Option<&Mode>,
+) -> io::Result<()> {
+    let mut to = tar::Builder::new(out);
+    for entry in tar::Archive::new(tar).entries()? {
+        let mut entry = entry?;
+        let mut header = entry.header().clone();
+        if let Some((uid, gid)) = owner {
+            header.set_uid(uid);
+            header.set_gid(gid);
+        }
+        if let Some(chmod) = chmod.filter(|_| !header.entry_type().is_symlink()) {
+            header.set_mode(chmod.apply(header.mode()?, header.entry_type().is_dir()));
+        }
+        let path = entry.path()?.into_owned();
+        match entry.link_name()?.map(|link| link.into_owned()) {
+            Some(link) => to.append_link(&mut header, path, link)?,
+            None => to.append_data(&mut header, path, &mut entry)?,
+        }
+    }
+    to.finish()
+}
