@@ -7,5 +7,6 @@ pub mod kernel;
 pub mod leaks;
 pub mod node;
 pub mod oci;
+pub mod registry;
 pub mod terminal;
 pub mod wait;

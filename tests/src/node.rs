@@ -56,14 +56,30 @@ pub struct TestNode {
 
 /// A range of host ids that this process holds by the lock on a file.
 #[derive(Debug)]
-struct Ids {
+pub struct Ids {
     place: u32,
     _lock: Flock<File>,
 }
 
 impl Ids {
+    /// The first of them.
+    pub fn first(&self) -> u32 {
+        FIRST_UID_BASE + self.place * UIDS_PER_NODE
+    }
+
+    /// What the kernel holds of a node with these ids.
+    ///
+    /// # Errors
+    /// When /proc cannot be read.
+    pub fn leaks(&self, cgroup_parent: &str, folder: &Path) -> Result<Leaks> {
+        Leaks::look(self.first(), UIDS_PER_NODE, cgroup_parent, folder)
+    }
+
     /// The first free one; waits for one to become free.
-    fn take() -> Result<Self> {
+    ///
+    /// # Errors
+    /// When none becomes free in time.
+    pub fn take() -> Result<Self> {
         wait::until("a free range of ids", PATIENCE, || (0..PLACES).find_map(Self::try_take))
     }
 
@@ -106,7 +122,7 @@ impl TestNode {
         let folder = tempfile::Builder::new().prefix("sandlot-test-").tempdir()?;
         open_to_all(folder.path())?;
         let ids = Ids::take()?;
-        let uid_base = FIRST_UID_BASE + ids.place * UIDS_PER_NODE;
+        let uid_base = ids.first();
         let cgroup_parent = format!("sandlot-test-{process}-{number}");
         let before = Leaks::look(uid_base, UIDS_PER_NODE, &cgroup_parent, folder.path())?;
         ensure!(before.is_empty(), "left by an earlier test: {before}");

@@ -1,5 +1,5 @@
 //! The client of registries against Debian's `docker-registry`, and against registries that lie.
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod addresses;
 mod answers;
