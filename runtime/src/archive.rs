@@ -14,6 +14,7 @@
 
 mod attributes;
 mod child;
+mod copy;
 pub mod diff;
 mod entry;
 mod error;
@@ -23,12 +24,14 @@ mod inside;
 pub mod made;
 pub(crate) mod name;
 mod place;
+pub mod reader;
 mod room;
 mod status;
 mod stream;
 mod walk;
 pub(crate) mod whiteout;
 
+pub use copy::{copy_member, end_archive};
 pub use error::{Error, ErrorKind};
 pub(crate) use extract::{Extraction, Policy};
 pub use inside::{Instance, get, put, stat};

@@ -7,11 +7,15 @@
     reason = "tests, without the attribute that would say so"
 )]
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use nix::fcntl::{Flock, FlockArg};
 use sandlot_runtime::container::userns;
@@ -33,6 +37,8 @@ const TESTS: &[Test] = &[
     ("whiteouts_take_the_form_of_overlay", whiteouts_take_the_form_of_overlay),
     ("capabilities_and_attributes_are_kept_or_dropped", capabilities_and_attributes_are_kept_or_dropped),
     ("later_entries_replace_earlier_ones", later_entries_replace_earlier_ones),
+    ("times_holes_and_names_are_kept", times_holes_and_names_are_kept),
+    ("many_entries_are_made", many_entries_are_made),
     ("a_refused_layer_leaves_nothing", a_refused_layer_leaves_nothing),
     ("interrupted_work_is_removed", interrupted_work_is_removed),
     ("damaged_archives_end_with_an_answer", damaged_archives_end_with_an_answer),
@@ -348,6 +354,59 @@ fn later_entries_replace_earlier_ones() {
     assert_eq!(fs::read(tree.join("a")).unwrap(), b"now a file");
     assert_eq!(fs::read(tree.join("f")).unwrap(), b"2");
     assert!(tree.join("g").is_dir());
+    fixture.check(1);
+}
+
+/// GNU tar makes the archive, in all forms of its sparse files.
+fn times_holes_and_names_are_kept() {
+    let source = tempfile::tempdir().unwrap();
+    let long = source.path().join("d".repeat(200)).join("e".repeat(200));
+    fs::create_dir_all(&long).unwrap();
+    fs::write(long.join("file"), "deep").unwrap();
+    let odd = OsStr::from_bytes(b"\xff\n \\name");
+    fs::write(source.path().join(odd), "odd").unwrap();
+    let holes = File::create(source.path().join("holes")).unwrap();
+    holes.write_all_at(b"in the middle", 5 << 20).unwrap();
+    holes.set_len(10 << 20).unwrap();
+    let time = SystemTime::UNIX_EPOCH + Duration::new(1_600_000_000, 123_456_789);
+    holes.set_modified(time).unwrap();
+    symlink(&long, source.path().join("link")).unwrap();
+    let fixture = Fixture::new();
+    for version in ["0.0", "0.1", "1.0"] {
+        let made = Command::new("tar")
+            .args(["--format=posix", "--sparse", "--owner=0", "--group=0", "-c"])
+            .arg(format!("--sparse-version={version}"))
+            .args(["-C".as_ref(), source.path(), ".".as_ref()])
+            .output();
+        let tar = made.unwrap().stdout;
+        assert!(tar.len() < 1 << 20);
+        let tree = fixture.unpack(&tar).unwrap();
+        let status = fs::metadata(tree.join("holes")).unwrap();
+        assert_eq!(
+            (status.mtime(), status.mtime_nsec(), status.len()),
+            (1_600_000_000, 123_456_789, 10 << 20)
+        );
+        assert!(status.blocks() * 512 < 1 << 20, "{version}: the holes were filled");
+        assert_eq!(fs::read(tree.join("holes")).unwrap(), fs::read(source.path().join("holes")).unwrap());
+        assert_eq!(fs::read(tree.join(odd)).unwrap(), b"odd");
+        assert_eq!(
+            fs::read(tree.join(long.strip_prefix(source.path()).unwrap()).join("file")).unwrap(),
+            b"deep"
+        );
+        assert_eq!(fs::read_link(tree.join("link")).unwrap(), long);
+        unpack::remove(fixture.layers.as_fd(), &diff_id(&tar)).unwrap();
+    }
+    fixture.check(0);
+}
+
+fn many_entries_are_made() {
+    let fixture = Fixture::new();
+    let mut archive = Archive::default();
+    for number in 0..30_000 {
+        archive.raw(EntryType::Regular, &format!("f{number}"), "", b"", |_| {});
+    }
+    let tree = fixture.unpack(&archive.end()).unwrap();
+    assert_eq!(fs::read_dir(tree).unwrap().count(), 30_000);
     fixture.check(1);
 }
 

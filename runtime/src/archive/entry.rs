@@ -13,38 +13,36 @@ use nix::sys::stat::{
     FileStat, Mode, SFlag, UtimensatFlags, fchmod, fstatat, futimens, mkdirat, mknodat, utimensat,
 };
 use nix::unistd::{Gid, LinkatFlags, Uid, fchown, fchownat, linkat, symlinkat};
-use tar::{Entry, EntryType};
+use tar::EntryType;
 
 use super::attributes;
 use super::extract::{Extraction, Policy};
 use super::name::{inside, or_here};
+use super::reader::{Content, Member, Reader};
 use super::status::Status;
 use super::whiteout;
 use crate::tree;
 
-/// A hole is made of whole blocks of zeros of this length.
-const HOLE_BYTES: usize = 4096;
 /// Bits that take effect only once the owner is right, since the kernel takes them away when it changes.
 const SET_IDS: Mode = Mode::S_ISUID.union(Mode::S_ISGID).union(Mode::S_ISVTX);
 
 impl Extraction<'_> {
     pub(super) fn make<R: Read>(
         &mut self,
-        entry: &mut Entry<'_, R>,
-        kind: EntryType,
+        reader: &mut Reader<R>,
+        member: &Member,
         path: &Path,
-        status: &Status,
+        status: &Status<'_>,
     ) -> io::Result<()> {
-        match kind {
+        match member.kind {
             EntryType::Directory => self.make_folder(path, status),
-            EntryType::Regular | EntryType::Continuous => self.make_file(entry, path, status, false),
-            EntryType::GNUSparse => self.make_file(entry, path, status, true),
+            EntryType::Regular => self.make_file(reader.content(), path, status),
             EntryType::Symlink => {
-                let target = link_target(entry)?;
+                let target = link_target(member)?;
                 self.place(path, |folder, name| symlinkat(target.as_os_str(), folder, name))?;
                 self.finish_unopened(path, status)
             }
-            EntryType::Link => self.make_hard_link(entry, path),
+            EntryType::Link => self.make_hard_link(member, path),
             EntryType::Fifo => {
                 let mode = status.mode;
                 self.place(path, |folder, name| mknodat(folder, name, SFlag::S_IFIFO, mode, 0))?;
@@ -84,7 +82,7 @@ impl Extraction<'_> {
         Ok(())
     }
 
-    fn make_folder(&mut self, path: &Path, status: &Status) -> io::Result<()> {
+    fn make_folder(&mut self, path: &Path, status: &Status<'_>) -> io::Result<()> {
         if let Some(name) = path.file_name() {
             self.make_or_keep_folder(path, name)?;
         }
@@ -122,15 +120,14 @@ impl Extraction<'_> {
 
     fn make_file<R: Read>(
         &mut self,
-        entry: &mut Entry<'_, R>,
+        content: Content<'_, R>,
         path: &Path,
-        status: &Status,
-        is_sparse: bool,
+        status: &Status<'_>,
     ) -> io::Result<()> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mode = status.mode.difference(SET_IDS);
         let mut file = File::from(self.place(path, |folder, name| openat(folder, name, flags, mode))?);
-        self.fill(entry, &mut file, is_sparse)?;
+        self.fill(content, &mut file)?;
         let gives_group = self.places.folder(path.parent().unwrap_or(Path::new("")))?.gives_group;
         if status.uid != 0 || status.gid != 0 || gives_group {
             fchown(&file, Some(Uid::from_raw(status.uid)), Some(Gid::from_raw(status.gid)))?;
@@ -142,29 +139,26 @@ impl Extraction<'_> {
         Ok(futimens(&file, &status.time, &status.time)?)
     }
 
-    /// Copies the content; of a sparse file the zeros are left out.
-    fn fill<R: Read>(
-        &mut self,
-        entry: &mut Entry<'_, R>,
-        file: &mut File,
-        is_sparse: bool,
-    ) -> io::Result<()> {
-        let mut length = 0u64;
+    /// Copies the content, and leaves its holes out.
+    fn fill<R: Read>(&mut self, mut content: Content<'_, R>, file: &mut File) -> io::Result<()> {
+        let mut end = 0;
         loop {
-            let read = fill_buffer(entry, &mut self.buffer)?;
+            let hole = content.pass_hole();
+            if hole > 0 {
+                self.room.bytes(self.places.root(), hole)?;
+                end = file.seek(SeekFrom::Current(i64::try_from(hole).map_err(io::Error::other)?))?;
+            }
+            let read = content.read(&mut self.buffer)?;
             let Some(bytes) = self.buffer.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
             self.room.bytes(self.places.root(), read as u64)?;
-            length += read as u64;
-            match is_sparse {
-                true => write_with_holes(file, bytes)?,
-                false => file.write_all(bytes)?,
-            }
+            file.write_all(bytes)?;
+            end = 0;
         }
-        if is_sparse { file.set_len(length) } else { Ok(()) }
+        if end > 0 { file.set_len(end) } else { Ok(()) }
     }
 
-    fn make_hard_link<R: Read>(&mut self, entry: &mut Entry<'_, R>, path: &Path) -> io::Result<()> {
-        let target = entry.link_name_bytes().and_then(|name| inside(&name));
+    fn make_hard_link(&mut self, member: &Member, path: &Path) -> io::Result<()> {
+        let target = member.target().and_then(inside);
         let target = target.ok_or_else(|| io::Error::other("its link leads out of the archive"))?;
         let Some(target_name) = target.file_name().filter(|_| target != path) else { return Ok(()) };
         let of_target = self.places.find(target.parent().unwrap_or(Path::new("")))?;
@@ -176,7 +170,7 @@ impl Extraction<'_> {
     }
 
     /// Owner and time of what cannot be opened without consequences.
-    fn finish_unopened(&mut self, path: &Path, status: &Status) -> io::Result<()> {
+    fn finish_unopened(&mut self, path: &Path, status: &Status<'_>) -> io::Result<()> {
         let name = or_here(path).file_name().unwrap_or_default();
         let folder = self.parent(path)?;
         let (uid, gid) = (Uid::from_raw(status.uid), Gid::from_raw(status.gid));
@@ -189,35 +183,11 @@ fn is_folder(status: &FileStat) -> bool {
     SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR
 }
 
-fn link_target<R: Read>(entry: &Entry<'_, R>) -> io::Result<OsString> {
-    let name = entry.link_name_bytes().filter(|name| !name.is_empty());
-    let name = name.ok_or_else(|| io::Error::other("its link leads nowhere"))?;
-    Ok(OsStr::from_bytes(&name).to_owned())
+fn link_target(member: &Member) -> io::Result<OsString> {
+    let name = member.target().ok_or_else(|| io::Error::other("its link leads nowhere"))?;
+    Ok(OsStr::from_bytes(name).to_owned())
 }
 
-fn set_attributes(status: &Status, file: BorrowedFd<'_>) -> io::Result<()> {
+fn set_attributes(status: &Status<'_>, file: BorrowedFd<'_>) -> io::Result<()> {
     status.attributes.iter().try_for_each(|(name, value)| attributes::set(file, name, value))
-}
-
-/// As much as there is and fits: pieces of a sparse file come one by one.
-fn fill_buffer(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match from.read(rest)? {
-            0 => break,
-            count => filled += count,
-        }
-    }
-    Ok(filled)
-}
-
-fn write_with_holes(file: &mut File, bytes: &[u8]) -> io::Result<()> {
-    for block in bytes.chunks(HOLE_BYTES) {
-        if block.iter().all(|byte| *byte == 0) {
-            file.seek(SeekFrom::Current(block.len() as i64))?;
-        } else {
-            file.write_all(block)?;
-        }
-    }
-    Ok(())
 }

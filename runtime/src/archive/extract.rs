@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
-use tar::{Archive, Entry, EntryType};
 
 use super::name::inside;
 use super::place::Places;
+use super::reader::{Member, Reader};
 use super::room::Room;
 use super::status::Status;
 use super::whiteout::{self, Asks};
@@ -63,11 +63,9 @@ impl<'a> Extraction<'a> {
     /// # Errors
     /// With the entry that could not be made.
     pub(crate) fn run(mut self, tar: &mut impl Read) -> io::Result<Vec<Vec<u8>>> {
-        let mut archive = Archive::new(&mut *tar);
-        for entry in archive.entries()? {
-            let mut entry = entry?;
-            let name = entry.path_bytes().into_owned();
-            self.one(&mut entry, &name).map_err(|error| named(&name, &error))?;
+        let mut reader = Reader::new(&mut *tar);
+        while let Some(member) = reader.next_member()? {
+            self.one(&mut reader, &member).map_err(|error| named(&member.path, &error))?;
         }
         self.set_folder_times()?;
         self.drain(tar)?;
@@ -80,13 +78,9 @@ impl<'a> Extraction<'a> {
         Ok(())
     }
 
-    fn one<R: Read>(&mut self, entry: &mut Entry<'_, R>, name: &[u8]) -> io::Result<()> {
-        let kind = entry.header().entry_type();
-        if kind == EntryType::XGlobalHeader {
-            return Ok(());
-        }
+    fn one<R: Read>(&mut self, reader: &mut Reader<R>, member: &Member) -> io::Result<()> {
         self.room.entry()?;
-        let path = inside(name)
+        let path = inside(&member.path)
             .ok_or_else(|| io::Error::other("its path leads out of the archive or is too long"))?;
         if path.as_os_str().is_empty() && self.policy != Policy::Layer {
             // The folder that is extracted to stays as it is.
@@ -94,8 +88,8 @@ impl<'a> Extraction<'a> {
         }
         match self.asks(&path) {
             Asks::Nothing => {
-                let status = self.status(entry)?;
-                self.make(entry, kind, &path, &status)
+                let status = self.status(member)?;
+                self.make(reader, member, &path, &status)
             }
             Asks::Gone(gone) => Ok(whiteout::make(self.parent(&path)?, gone)?),
             Asks::Opaque => {
@@ -115,8 +109,8 @@ impl<'a> Extraction<'a> {
         }
     }
 
-    fn status<R: Read>(&self, entry: &mut Entry<'_, R>) -> io::Result<Status> {
-        let status = Status::of(entry)?;
+    fn status<'m>(&self, member: &'m Member) -> io::Result<Status<'m>> {
+        let status = Status::of(member)?;
         match self.policy {
             Policy::Files { copy_uid_gid: false, .. } => Ok(Status { uid: 0, gid: 0, ..status }),
             _ => Ok(status),

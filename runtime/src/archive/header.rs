@@ -189,6 +189,7 @@ fn decimal((seconds, nanoseconds): Time) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::archive::reader::Reader;
     use std::io::Read;
 
     fn item(path: &[u8]) -> Item {
@@ -209,19 +210,18 @@ mod tests {
         let long = [b"d/".repeat(80).as_slice(), b"n\xffme"].concat();
         let mut written_item = item(&long);
         written_item.mtime = (1_700_000_000, 120_000_000);
-        written_item.attributes = vec![(b"user.a".to_vec(), b"x=\0y".to_vec())];
+        written_item.attributes = vec![(b"user.a".to_vec(), b"x=\0\n9 path=y\n".to_vec())];
         let bytes = written(&written_item);
-        let mut archive = tar::Archive::new(bytes.as_slice());
-        let mut entry = archive.entries().unwrap().next().unwrap().unwrap();
-        assert_eq!(entry.path_bytes().as_ref(), long);
-        let records = entry.pax_extensions().unwrap().unwrap().map(Result::unwrap);
-        let records: Vec<(String, Vec<u8>)> =
-            records.map(|record| (record.key().unwrap().into(), record.value_bytes().to_vec())).collect();
-        assert!(records.contains(&("mtime".into(), b"1700000000.12".to_vec())));
-        assert!(records.contains(&("SCHILY.xattr.user.a".into(), b"x=\0y".to_vec())));
+        let mut archive = Reader::new(bytes.as_slice());
+        let member = archive.next_member().unwrap().unwrap();
+        assert_eq!(member.path, long);
+        assert_eq!(member.time, written_item.mtime);
+        let attributes: Vec<(&[u8], &[u8])> = member.attributes().collect();
+        assert_eq!(attributes, [(&b"user.a"[..], &b"x=\0\n9 path=y\n"[..])]);
         let mut content = String::new();
-        entry.read_to_string(&mut content).unwrap();
+        archive.content().read_to_string(&mut content).unwrap();
         assert_eq!(content, "abc");
+        assert!(archive.next_member().unwrap().is_none());
     }
 
     #[test]

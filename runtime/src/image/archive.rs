@@ -8,10 +8,11 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path};
 
 use serde::de::DeserializeOwned;
-use tar::{Archive as Tar, EntryType};
+use tar::EntryType;
 
 use super::compression::{Compression, uncompressed};
 use super::{Error, Store, document};
+use crate::archive::reader::Reader;
 
 /// Members that are remembered. An image archive has a few for each layer; more are those of a root file system.
 const MAX_MEMBERS: usize = 4096;
@@ -51,17 +52,16 @@ impl Archive {
         let mut archive = Self { file, members: HashMap::new(), entries: 0 };
         let mut handle = archive.file.try_clone().map_err(failed())?;
         handle.rewind().map_err(failed())?;
-        let mut tar = Tar::new(handle);
-        for entry in tar.entries_with_seek().map_err(failed())? {
-            let entry = entry.map_err(failed())?;
+        let mut tar = Reader::seeking(handle);
+        while let Some(entry) = tar.next_member().map_err(failed())? {
             archive.entries += 1;
-            let Some(name) = plain_name(&entry.path_bytes()) else { continue };
-            let member = match entry.header().entry_type() {
-                EntryType::Regular | EntryType::Continuous => {
-                    Member::File { at: entry.raw_file_position(), size: entry.size() }
+            let Some(name) = plain_name(&entry.path) else { continue };
+            let member = match entry.kind {
+                EntryType::Regular if !entry.is_sparse => {
+                    Member::File { at: tar.content_at(), size: entry.length }
                 }
-                EntryType::Link => link("", entry.link_name_bytes().as_deref()),
-                EntryType::Symlink => link(&name, entry.link_name_bytes().as_deref()),
+                EntryType::Link => link("", entry.target()),
+                EntryType::Symlink => link(&name, entry.target()),
                 _ => continue,
             };
             if archive.members.len() < MAX_MEMBERS {

@@ -12,12 +12,11 @@ mod writer;
 
 use std::io::{Read, Write};
 
-use tar::Archive;
-
 use self::view::View;
 use self::writer::Writer;
 use super::{Error, Image, Layer, Store, Tar};
 use crate::archive::name::inside;
+use crate::archive::reader::Reader;
 
 impl Store {
     /// Writes everything that a container of the image would see at its start.
@@ -28,12 +27,12 @@ impl Store {
         let mut view = View::default();
         for (number, layer) in image.layers.iter().enumerate().rev() {
             let failed = Error::io("read", layer.blob.to_string());
-            view.add(number, &mut Archive::new(self.stream(layer)?)).map_err(failed)?;
+            view.add(number, &mut Reader::new(self.stream(layer)?)).map_err(failed)?;
         }
         let mut writer = Writer::new(out, &view);
         for (number, layer) in image.layers.iter().enumerate() {
             let failed = Error::io("export", layer.blob.to_string());
-            writer.layer(number, &mut Archive::new(self.stream(layer)?)).map_err(failed)?;
+            writer.layer(number, &mut Reader::new(self.stream(layer)?)).map_err(failed)?;
         }
         writer.finish().map_err(Error::io("write", "the root file system"))
     }

@@ -9,8 +9,9 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
 
+use sandlot_runtime::archive::reader::{Member, Reader};
 use sandlot_runtime::image::{Algorithm, Digest, Hasher};
-use tar::{Archive, EntryType};
+use tar::EntryType;
 
 /// Entries of one tar, at most.
 const MAX_ENTRIES: usize = 2_000_000;
@@ -57,8 +58,6 @@ pub(super) struct Files {
     entries: BTreeMap<Vec<u8>, Entry>,
 }
 
-const ATTRIBUTE: &str = "SCHILY.xattr.";
-
 impl Files {
     /// Reads the table of an uncompressed tar from its beginning.
     pub(super) fn read(tar: File) -> io::Result<Self> {
@@ -73,18 +72,15 @@ impl Files {
         let number = self.tars.len();
         let mut handle = tar.try_clone()?;
         io::Seek::rewind(&mut handle)?;
-        for entry in Archive::new(handle).entries_with_seek()? {
-            let mut entry = entry?;
-            if entry.header().entry_type() == EntryType::XGlobalHeader {
-                continue;
-            }
-            let Some(path) = plain(&entry.path_bytes()) else {
+        let mut archive = Reader::seeking(handle);
+        while let Some(member) = archive.next_member()? {
+            let Some(path) = plain(&member.path) else {
                 return Err(io::Error::other("a name in the archive leads out of it"));
             };
             if self.entries.len() == MAX_ENTRIES {
                 return Err(io::Error::other(format!("more than {MAX_ENTRIES} files")));
             }
-            let read = read_entry(&mut entry, number, folder)?;
+            let read = read_entry(&member, (number, archive.content_at()), folder)?;
             let path = if path.is_empty() { folder.to_vec() } else { joined(folder, &path) };
             self.entries.insert(path, read);
         }
@@ -209,34 +205,29 @@ impl Entry {
     }
 }
 
-fn read_entry<R: Read>(entry: &mut tar::Entry<'_, R>, tar: usize, folder: &[u8]) -> io::Result<Entry> {
-    let mut attributes = Vec::new();
-    for record in entry.pax_extensions()?.into_iter().flatten() {
-        let record = record?;
-        if let Some(name) = record.key().ok().and_then(|key| key.strip_prefix(ATTRIBUTE)) {
-            attributes.push((name.to_owned(), record.value_bytes().to_vec()));
-        }
-    }
-    attributes.sort();
-    let header = entry.header();
-    let target = || entry.link_name_bytes().map(|name| name.into_owned()).unwrap_or_default();
-    let kind = match header.entry_type() {
+fn read_entry(member: &Member, (tar, at): (usize, u64), folder: &[u8]) -> io::Result<Entry> {
+    let kind = match member.kind {
         EntryType::Directory => Kind::Folder,
-        EntryType::Symlink => Kind::Link(target()),
-        EntryType::Link => Kind::Same(joined(folder, &plain(&target()).unwrap_or_default())),
-        EntryType::GNUSparse => {
+        EntryType::Symlink => Kind::Link(member.link.clone()),
+        EntryType::Link => Kind::Same(joined(folder, &plain(&member.link).unwrap_or_default())),
+        kind @ (EntryType::Fifo | EntryType::Char | EntryType::Block) => {
+            Kind::Other { kind: kind.as_byte(), device: member.device }
+        }
+        _ if member.is_sparse => {
             return Err(io::Error::other("the archive holds a sparse file: make it without -S"));
         }
-        kind @ (EntryType::Fifo | EntryType::Char | EntryType::Block) => {
-            Kind::Other { kind: kind.as_byte(), device: header.device_major()?.zip(header.device_minor()?) }
-        }
-        _ => Kind::File { tar, at: entry.raw_file_position(), size: entry.size() },
+        _ => Kind::File { tar, at, size: member.length },
     };
+    let mut attributes: Vec<(String, Vec<u8>)> = member
+        .attributes()
+        .filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?.to_owned(), value.to_vec())))
+        .collect();
+    attributes.sort();
     Ok(Entry {
         kind,
-        mode: header.mode()? & 0o7777,
-        owner: (header.uid()?, header.gid()?),
-        mtime: header.mtime()?,
+        mode: member.mode,
+        owner: (member.uid, member.gid),
+        mtime: u64::try_from(member.time.0).unwrap_or(0),
         attributes,
         digest: OnceLock::new(),
     })

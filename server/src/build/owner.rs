@@ -2,6 +2,8 @@
 
 use std::io::Read;
 
+use sandlot_runtime::archive::reader::Reader;
+
 use super::error::{Error, Result};
 use super::machine::BuildMachine;
 
@@ -45,19 +47,19 @@ fn fields(table: &str, name: &str) -> Option<Vec<String>> {
     Some(line.split(':').map(str::to_owned).collect())
 }
 
+/// The beginning of the first file in a tar, which is read to its end.
+fn first_text(tar: impl Read) -> std::io::Result<String> {
+    let mut archive = Reader::new(tar);
+    let mut text = Vec::new();
+    if archive.next_member()?.is_some() {
+        archive.content().take(LIMIT).read_to_end(&mut text)?;
+    }
+    std::io::copy(&mut archive.into_inner(), &mut std::io::sink())?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
 /// The file's text; empty when there is none.
 fn read(machine: &mut BuildMachine<'_>, path: &str) -> Result<String> {
-    let text = machine.get(path, |tar| {
-        let mut archive = tar::Archive::new(tar);
-        let mut text = Vec::new();
-        let entries = archive.entries().map_err(Error::io("read a file of the image"))?;
-        for entry in entries.take(1) {
-            let entry = entry.map_err(Error::io("read a file of the image"))?;
-            entry.take(LIMIT).read_to_end(&mut text).map_err(Error::io("read a file of the image"))?;
-        }
-        let mut rest = archive.into_inner();
-        std::io::copy(&mut rest, &mut std::io::sink()).map_err(Error::io("read a file of the image"))?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
-    })?;
+    let text = machine.get(path, |tar| first_text(tar).map_err(Error::io("read a file of the image")))?;
     Ok(text.unwrap_or_default())
 }

@@ -37,6 +37,11 @@ impl Site {
         Self { base: base.clone(), host: shown_host(base), mirror: true }
     }
 
+    /// Where a file is.
+    pub(super) fn of_file(url: &Url) -> Self {
+        Self { base: url.clone(), host: shown_host(url), mirror: false }
+    }
+
     /// A URL of the distribution API; `tail` is what stands behind the repository.
     pub(super) fn url(&self, repository: &str, tail: &str) -> Url {
         let mut url = self.base.clone();

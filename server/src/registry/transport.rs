@@ -38,12 +38,21 @@ pub(super) struct Call {
     pub(super) body: Bytes,
     /// What is asked for, in messages.
     pub(super) what: String,
+    /// Whether it may go without TLS wherever it goes: a person chose the URL, and it carries nothing.
+    pub(super) plain: bool,
 }
 
 impl Call {
     /// A request without headers and body.
     pub(super) fn new(method: Method, url: Url, what: &str) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: Bytes::new(), what: what.to_owned() }
+        Self {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            what: what.to_owned(),
+            plain: false,
+        }
     }
 }
 
@@ -151,7 +160,7 @@ impl Transport {
         call: Call,
         body: Option<reqwest::Body>,
     ) -> Result<Response, Error> {
-        let client = self.client_for(site, &call.url).await?;
+        let client = self.client_for(site, &call.url, call.plain).await?;
         let host = shown_host(&call.url);
         let mut request = client.request(call.method, call.url).headers(call.headers);
         if let Some(body) = body {
@@ -174,9 +183,9 @@ impl Transport {
     }
 
     /// The client that may reach this URL, for the sake of the site.
-    async fn client_for(&self, site: &Site, url: &Url) -> Result<&reqwest::Client, Error> {
+    async fn client_for(&self, site: &Site, url: &Url, plain: bool) -> Result<&reqwest::Client, Error> {
         let mirror = place(url).is_some_and(|place| self.mirrors.contains(&place));
-        self.check_scheme(url)?;
+        self.check_scheme(url, plain)?;
         let open = match self.trust {
             Trust::Session => mirror,
             Trust::Operator => mirror || url.host() == site.base.host() || self.is_local(site).await,
@@ -189,11 +198,11 @@ impl Transport {
     }
 
     /// TLS, or listed. An operator's own loopback needs no listing, as with Docker.
-    fn check_scheme(&self, url: &Url) -> Result<(), Error> {
+    fn check_scheme(&self, url: &Url, plain: bool) -> Result<(), Error> {
         let listed = || self.is_plain(url) || (self.trust == Trust::Operator && names_loopback(url));
         match url.scheme() {
             "https" => Ok(()),
-            "http" if listed() => Ok(()),
+            "http" if plain || listed() => Ok(()),
             _ => Err(Error::Plain { host: shown_host(url) }),
         }
     }

@@ -143,3 +143,48 @@ fn a_killed_build_leaves_nothing_and_goes_on_where_it_was() {
     assert_eq!(said.matches("Using cache").count(), 1);
     assert_eq!(ground.image(&["verify"]).trim(), "the content store is whole");
 }
+
+/// Answers every request with a file, until the test ends.
+fn serve_file(content: &'static [u8]) -> String {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut request = [0; 4096];
+            drop(stream.read(&mut request));
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nlast-modified: Sun, 09 Sep 2001 01:46:40 GMT\r\n\r\n",
+                content.len()
+            );
+            drop(stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(content)));
+        }
+    });
+    format!("http://{address}/folder/file.txt")
+}
+
+#[test]
+fn add_fetches_urls_and_unpacks_archives() {
+    let ground = ground();
+    let url = serve_file(b"fetched");
+    let digest = sandlot_runtime::image::Digest::of(b"fetched");
+    let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    let mut header = tar::Header::new_gnu();
+    header.set_size(2);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, "in/side", &b"hi"[..]).unwrap();
+    let archive = tar.into_inner().unwrap().finish().unwrap();
+    ground.write("x", "");
+    std::fs::write(ground.path("context").join("a.tar.gz"), archive).unwrap();
+    let dockerfile = format!(
+        "FROM tiny\nADD --checksum={digest} {url} /got/\nADD a.tar.gz /un/\nCOPY a.tar.gz /as/it/is/\n"
+    );
+    ground.built("app", &dockerfile, &[]);
+    assert_eq!(ground.file("app", "got/file.txt").as_deref(), Some("fetched"));
+    assert_eq!(ground.file("app", "un/in/side").as_deref(), Some("hi"));
+    assert_eq!(ground.file("app", "un/a.tar.gz"), None);
+    assert!(ground.built("app", &dockerfile, &[]).matches("Using cache").count() == 3);
+    let wrong = dockerfile.replace(digest.hex(), &"0".repeat(64));
+    let error = String::from_utf8(ground.build("app", &wrong, &[]).stderr).unwrap();
+    assert!(error.contains("line 2") && error.contains("its digest is"), "{error}");
+}

@@ -6,9 +6,10 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use tar::{Archive, Entry, EntryType};
+use tar::EntryType;
 
 use super::plain;
+use crate::archive::reader::Reader;
 use crate::archive::whiteout::{Asks, asks};
 
 /// Entries of one image, at most.
@@ -30,15 +31,14 @@ pub(super) struct View {
 
 impl View {
     /// Adds a layer below those that were added.
-    pub(super) fn add<R: Read>(&mut self, layer: usize, archive: &mut Archive<R>) -> io::Result<()> {
+    pub(super) fn add<R: Read>(&mut self, layer: usize, archive: &mut Reader<R>) -> io::Result<()> {
         let (mut gone, mut opaque, mut links) = (Vec::new(), Vec::new(), Vec::new());
-        for entry in archive.entries()? {
-            let entry = entry?;
+        while let Some(member) = archive.next_member()? {
             self.entries += 1;
             if self.entries > MAX_ENTRIES {
                 return Err(io::Error::other(format!("more than {MAX_ENTRIES} entries")));
             }
-            let Some(path) = path_of(&entry) else { continue };
+            let Some(path) = plain(&member.path) else { continue };
             let parent = parent(&path).to_vec();
             match asks(Path::new(OsStr::from_bytes(&path))) {
                 Asks::Gone(name) => gone.push(joined(&parent, name.as_bytes())),
@@ -46,12 +46,10 @@ impl View {
                 Asks::Note => {}
                 Asks::Nothing if self.hides(layer, &path) => {}
                 Asks::Nothing => {
-                    if entry.header().entry_type() == EntryType::Link {
-                        links.extend(
-                            entry.link_name_bytes().and_then(|to| plain(&to)).map(|to| (to, path.clone())),
-                        );
+                    if member.kind == EntryType::Link {
+                        links.extend(member.target().and_then(plain).map(|to| (to, path.clone())));
                     }
-                    self.seen.insert(path, (layer, entry.header().entry_type() == EntryType::Directory));
+                    self.seen.insert(path, (layer, member.kind == EntryType::Directory));
                 }
             }
         }
@@ -91,12 +89,6 @@ impl View {
         }
         false
     }
-}
-
-/// `None` for what is no file: notes of the archive itself, and names that lead out of it.
-pub(super) fn path_of<R: Read>(entry: &Entry<'_, R>) -> Option<Vec<u8>> {
-    let is_note = matches!(entry.header().entry_type(), EntryType::XGlobalHeader);
-    plain(&entry.path_bytes()).filter(|_| !is_note)
 }
 
 fn parent(path: &[u8]) -> &[u8] {

@@ -5,115 +5,64 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use tar::{Archive, Builder, Entry, EntryType, Header};
+use tar::EntryType;
 
 use super::plain;
-use super::view::{View, path_of};
+use super::view::View;
+use crate::archive::reader::{Member, Reader};
 use crate::archive::whiteout::{Asks, asks};
-
-/// PAX records that say what the header of the new entry says again.
-const WRITTEN: [&str; 3] = ["path", "linkpath", "size"];
+use crate::archive::{copy_member, end_archive};
 
 pub(super) struct Writer<'a> {
-    tar: Builder<&'a mut dyn Write>,
+    out: &'a mut dyn Write,
     view: &'a View,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(out: &'a mut dyn Write, view: &'a View) -> Self {
-        Self { tar: Builder::new(out), view }
+        Self { out, view }
     }
 
     /// Writes what is seen of one layer.
-    pub(super) fn layer<R: Read>(&mut self, number: usize, archive: &mut Archive<R>) -> io::Result<()> {
-        for entry in archive.entries()? {
-            let mut entry = entry?;
-            let Some(path) = path_of(&entry) else { continue };
-            if asks(as_path(&path)) != Asks::Nothing {
+    pub(super) fn layer<R: Read>(&mut self, number: usize, archive: &mut Reader<R>) -> io::Result<()> {
+        while let Some(member) = archive.next_member()? {
+            let Some(path) = plain(&member.path) else { continue };
+            if asks(Path::new(OsStr::from_bytes(&path))) != Asks::Nothing {
                 continue;
             }
-            if self.view.layer_of(&path) == Some(number) {
-                self.entry(number, &mut entry, &path)?;
-            } else if let Some(link) = self.view.moved_to(number, &path) {
-                let link = link.to_vec();
-                self.append(&mut entry, &link, None)?;
+            if let Some(seen) = self.seen(number, path, member) {
+                copy_member(&seen, archive, self.out)?;
             }
         }
         Ok(())
     }
 
     pub(super) fn finish(self) -> io::Result<()> {
-        self.tar.into_inner()?.flush()
+        end_archive(self.out)
     }
 
-    fn entry<R: Read>(&mut self, number: usize, entry: &mut Entry<'_, R>, path: &[u8]) -> io::Result<()> {
-        let kind = entry.header().entry_type();
-        let target = entry.link_name_bytes().map(|name| name.into_owned());
-        if kind != EntryType::Link {
-            return self.append(entry, path, target.as_deref());
-        }
-        let Some(target) = target.and_then(|target| plain(&target)) else { return Ok(()) };
-        match self.view.moved_to(number, &target).map(<[u8]>::to_vec) {
-            // The file itself was written in its place.
-            Some(first) if first == path => Ok(()),
-            Some(first) => self.append(entry, path, Some(&first)),
-            None => self.append(entry, path, Some(&target)),
-        }
-    }
-
-    fn append<R: Read>(
-        &mut self,
-        entry: &mut Entry<'_, R>,
-        path: &[u8],
-        target: Option<&[u8]>,
-    ) -> io::Result<()> {
-        self.append_records(entry)?;
-        let mut header = header(entry)?;
+    /// The member by the name that it is seen by.
+    fn seen(&self, number: usize, path: Vec<u8>, member: Member) -> Option<Member> {
+        let is_seen = self.view.layer_of(&path) == Some(number);
+        let member = match self.view.moved_to(number, &path) {
+            Some(link) if !is_seen => return Some(Member { path: link.to_vec(), ..member }),
+            _ if !is_seen => return None,
+            _ if member.kind == EntryType::Link => self.linked(number, &path, member)?,
+            _ => member,
+        };
         // The tree itself.
-        let path = if path.is_empty() { Path::new("./") } else { as_path(path) };
-        match target {
-            Some(target) => self.tar.append_link(&mut header, path, as_path(target)),
-            None => self.tar.append_data(&mut header, path, entry),
-        }
+        let path = if path.is_empty() { b"./".to_vec() } else { path };
+        Some(Member { path, ..member })
     }
 
-    /// Attributes, and what does not fit into a header.
-    fn append_records<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> io::Result<()> {
-        let mut kept: Vec<(String, Vec<u8>)> = Vec::new();
-        for record in entry.pax_extensions()?.into_iter().flatten() {
-            let record = record?;
-            let key = record.key().map_err(io::Error::other)?;
-            if !WRITTEN.contains(&key) && !key.starts_with("GNU.sparse.") {
-                kept.push((key.to_owned(), record.value_bytes().to_vec()));
-            }
+    /// A hard link, to where its file is seen.
+    fn linked(&self, number: usize, path: &[u8], member: Member) -> Option<Member> {
+        let target = plain(&member.link)?;
+        match self.view.moved_to(number, &target) {
+            // The file itself was written in its place.
+            Some(first) if first == path => None,
+            Some(first) => Some(Member { link: first.to_vec(), ..member }),
+            None => Some(Member { link: target, ..member }),
         }
-        if kept.is_empty() {
-            return Ok(());
-        }
-        self.tar.append_pax_extensions(kept.iter().map(|(key, value)| (key.as_str(), value.as_slice())))
     }
-}
-
-/// A new header, since that of a sparse file describes its holes.
-fn header<R: Read>(entry: &Entry<'_, R>) -> io::Result<Header> {
-    let old = entry.header();
-    let mut new = Header::new_gnu();
-    new.set_entry_type(match old.entry_type() {
-        EntryType::GNUSparse | EntryType::Continuous => EntryType::Regular,
-        kind => kind,
-    });
-    new.set_mode(old.mode()?);
-    new.set_uid(old.uid()?);
-    new.set_gid(old.gid()?);
-    new.set_mtime(old.mtime()?);
-    new.set_size(if new.entry_type() == EntryType::Regular { entry.size() } else { 0 });
-    if let (Ok(Some(major)), Ok(Some(minor))) = (old.device_major(), old.device_minor()) {
-        new.set_device_major(major)?;
-        new.set_device_minor(minor)?;
-    }
-    Ok(new)
-}
-
-fn as_path(bytes: &[u8]) -> &Path {
-    Path::new(OsStr::from_bytes(bytes))
 }

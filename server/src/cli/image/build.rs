@@ -13,6 +13,7 @@ use nix::unistd::geteuid;
 use sandlot_runtime::image::{Image, Platform, Reference, Scope, Store};
 use sandlot_runtime::supervisor::client::Client as Supervisor;
 use sandlot_runtime::supervisor::protocol::{BuildNetwork, Limits};
+use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
 use super::arguments::Build as Arguments;
 use super::place::{self, Place};
@@ -120,8 +121,9 @@ fn build(
         let pull = Pull { client, store, scope: Scope::Node, platform, tell: quiet, unpack };
         runtime.block_on(pull.run(reference)).map_err(|error| error.to_string())
     };
-    let download = |url: &str| -> Result<crate::build::Download, String> {
-        Err(format!("URLs are not supported yet: fetch {url} in a RUN step, or into the context"))
+    let download = |url: &str| {
+        let into = place.store.scratch().map_err(|error| error.to_string())?;
+        runtime.block_on(fetch_file(&client, url, into)).map_err(|error| format!("{error:#}"))
     };
     let build = Build {
         store: &place.store,
@@ -146,6 +148,21 @@ fn build(
         unpack_one(&place.store, &image, supervisor)?;
     }
     Ok(())
+}
+
+async fn fetch_file(
+    client: &crate::registry::Client,
+    url: &str,
+    into: File,
+) -> Result<crate::build::Download> {
+    let mut download = client.download(url).await?;
+    let mut file = tokio::fs::File::from_std(into);
+    while let Some(bytes) = download.chunk().await? {
+        file.write_all(&bytes).await?;
+    }
+    file.rewind().await?;
+    let content = file.into_std().await;
+    Ok(crate::build::Download { content, changed: download.changed })
 }
 
 fn local(store: &Store, reference: &Reference, platform: &Platform, always: bool) -> Option<Image> {

@@ -27,6 +27,12 @@ pub(super) fn all(
         .map(|text| stage.expand(text, line)?.parse::<Digest>().map_err(|e| Error::at(line, e.to_string())));
     let wanted = wanted.transpose()?;
     let fetch = |url: &String| {
+        if url.trim_end_matches('/').ends_with(".git") || url.contains(".git#") {
+            return Err(Error::at(
+                line,
+                format!("ADD {url}: git repositories are not supported; clone it in a RUN step"),
+            ));
+        }
         let got = (stage.shared.build.download)(url)
             .map_err(|cause| Error::at(line, format!("ADD {url}: {cause}")))?;
         let algorithm = wanted.as_ref().map_or(Algorithm::Sha256, Digest::algorithm);

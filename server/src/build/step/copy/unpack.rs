@@ -2,6 +2,9 @@
 
 use std::io::{self, Write};
 
+use sandlot_runtime::archive::reader::Reader;
+use sandlot_runtime::archive::{copy_member, end_archive};
+
 use super::put::Put;
 use crate::build::chmod::Mode;
 use crate::build::error::{Error, Result};
@@ -45,22 +48,13 @@ fn rewrite(
     owner: Option<(u64, u64)>,
     chmod: Option<&Mode>,
 ) -> io::Result<()> {
-    let mut to = tar::Builder::new(out);
-    for entry in tar::Archive::new(tar).entries()? {
-        let mut entry = entry?;
-        let mut header = entry.header().clone();
-        if let Some((uid, gid)) = owner {
-            header.set_uid(uid);
-            header.set_gid(gid);
+    let mut archive = Reader::new(tar);
+    while let Some(mut member) = archive.next_member()? {
+        (member.uid, member.gid) = owner.unwrap_or((member.uid, member.gid));
+        if let Some(chmod) = chmod.filter(|_| !member.kind.is_symlink()) {
+            member.mode = chmod.apply(member.mode, member.kind.is_dir());
         }
-        if let Some(chmod) = chmod.filter(|_| !header.entry_type().is_symlink()) {
-            header.set_mode(chmod.apply(header.mode()?, header.entry_type().is_dir()));
-        }
-        let path = entry.path()?.into_owned();
-        match entry.link_name()?.map(|link| link.into_owned()) {
-            Some(link) => to.append_link(&mut header, path, link)?,
-            None => to.append_data(&mut header, path, &mut entry)?,
-        }
+        copy_member(&member, &mut archive, out)?;
     }
-    to.finish()
+    end_archive(out)
 }
