@@ -15,6 +15,7 @@ declare -A reason=(
   [curl]="the start script asks whether Sandlot answers"
   [jq]="the tests' scripts read JSON"
   [skopeo]="the tests exchange images with it"
+  [buildah]="the tests compare what Dockerfiles come to with what it makes of them"
   [umoci]="the tests compare unpacked images with its"
   [docker-registry]="the tests push to it and pull from it"
   [apache2-utils]="htpasswd makes the password file of the tests' registry"
@@ -23,7 +24,7 @@ declare -A reason=(
   [qemu-system-x86]="the tests for cgroup v2 and systemd boot a virtual machine"
 )
 need_run=(build-essential pkg-config libseccomp-dev busybox-static mmdebstrap e2fsprogs ca-certificates curl)
-need_test=("${need_run[@]}" chromium jq uidmap skopeo umoci docker-registry apache2-utils openssl)
+need_test=("${need_run[@]}" chromium jq uidmap skopeo umoci buildah docker-registry apache2-utils openssl)
 
 case ${1-} in
   run) need=("${need_run[@]}") ;;

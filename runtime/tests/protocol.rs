@@ -7,7 +7,7 @@ use sandlot_runtime::supervisor::name::{
     DiffId, ExecNumber, Hostname, InstanceIndex, SessionNumber, TerminalNumber,
 };
 use sandlot_runtime::supervisor::protocol::{
-    Call, Command, EndReason, Event, ExitStatus, FromSupervisor, Limits, Login, MAX_LAYERS,
+    Call, Command, Defaults, EndReason, Event, ExitStatus, FromSupervisor, Limits, Login, MAX_LAYERS,
     MAX_MESSAGE_BYTES, Machine, Refusal, RefusalKind, Reply, Request, Winsize,
 };
 
@@ -43,8 +43,10 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn commands()(argv: Vec<String>, env: Vec<(String, String)>, cwd: Option<String>, user: Option<String>) -> Command {
-        Command { argv, env, cwd, user }
+    fn commands()(argv: Vec<String>, env: Vec<(String, String)>, cwd: Option<String>, user: Option<String>,
+                    is_step: bool) -> Command {
+        let defaults = if is_step { Defaults::Step } else { Defaults::Person };
+        Command { argv, env, cwd, user, defaults }
     }
 }
 

@@ -86,8 +86,15 @@ fn examine(options: Options, sessions: Option<u32>, json: bool) -> anyhow::Resul
 pub fn fail(error: &anyhow::Error) -> std::process::ExitCode {
     use std::io::Write;
     // Nobody may be listening; the status tells as well.
-    writeln!(std::io::stderr(), "Error: {error:#}").ok();
+    writeln!(std::io::stderr(), "Error: {}", with_causes(error)).ok();
     std::process::ExitCode::FAILURE
+}
+
+/// Some errors tell their cause themselves, and have it as a cause as well.
+fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().skip(1).map(ToString::to_string).fold(error.to_string(), |text, cause| {
+        if text.contains(&cause) { text } else { format!("{text}: {cause}") }
+    })
 }
 
 /// One line on stdout, at once.
@@ -96,4 +103,16 @@ pub(crate) fn print_line(line: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")?;
     Ok(out.flush()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let inner = std::io::Error::other("pipe");
+        let error = anyhow::Error::from(inner).context("write `x`: pipe").context("export");
+        assert_eq!(with_causes(&error), "export: write `x`: pipe");
+    }
 }

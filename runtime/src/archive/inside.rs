@@ -136,8 +136,10 @@ impl Found {
             (Some(above), Some(name)) if !follow => (above.to_owned(), PathBuf::from(name)),
             _ => (path.clone(), PathBuf::from(".")),
         };
-        let folder =
-            path::open(root, &above, OFlag::O_RDONLY | OFlag::O_DIRECTORY).map_err(Error::system(what()))?;
+        // Nothing can be below what is no folder.
+        let missing = |errno| if errno == Errno::ENOTDIR { Errno::ENOENT } else { errno };
+        let folder = path::open(root, &above, OFlag::O_RDONLY | OFlag::O_DIRECTORY)
+            .map_err(|errno| Error::system(what())(missing(errno)))?;
         let status = fstatat(&folder, &name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(Error::system(what()))?;
         Ok(Self { folder, name, path, is_content, status })
     }

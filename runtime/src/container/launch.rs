@@ -133,7 +133,7 @@ impl Launched {
             let report = self.parent.receive(Instant::now() + attendant.patience());
             match report.map_err(during("wait for the program")).map_err(outside)? {
                 // Killed before exec, such as at a memory limit, looks the same on the socket.
-                Report::Closed if self.process.was_killed() => {
+                Report::Closed if self.process.was_killed_before_exec() => {
                     return Err(outside(
                         during("wait for the program: it was killed, as at a memory limit")(Errno::ECHILD),
                     ));

@@ -99,6 +99,7 @@ fn find_user(program: &mut Program<'_>) -> Result<(), Failure> {
     program.environment = environment::build(
         &program.account,
         program.join.plan.hostname().unwrap_or_default(),
+        program.join.command.defaults,
         &program.join.command.env,
     )?;
     Ok(())

@@ -1,11 +1,14 @@
 //! How content is compressed, by its first bytes, and reading it all the same.
 //!
+//! Layers are not compressed or with gzip or zstd; archives of other programs come with bzip2 and xz, too.
 //! eStargz and zstd:chunked are gzip and zstd with more behind or between: they read as plain ones.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 
+use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
+use lzma_rust2::XzReader;
 
 use super::Error;
 
@@ -13,8 +16,10 @@ use super::Error;
 pub(super) const BUFFER_BYTES: usize = 256 * 1024;
 /// A stream may ask for a window of 2^27 bytes (128 MiB) at most, as with the zstd program itself.
 const ZSTD_WINDOW_LOG: u32 = 27;
+/// A stream may need this much memory, as `xz -9` makes them.
+const XZ_MEMORY_KIB: u32 = 68 * 1024;
 
-/// The compressions of images.
+/// What is understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compression {
     /// None.
@@ -23,27 +28,30 @@ pub(super) enum Compression {
     Gzip,
     /// Zstandard (RFC 8878).
     Zstd,
+    /// bzip2.
+    Bzip2,
+    /// xz (The .xz File Format).
+    Xz,
 }
 
 impl Compression {
     /// Recognises it by the first bytes, of which four must be there if the content has as many.
-    fn of(magic: &[u8], what: &str) -> Result<Self, Error> {
-        let refuse = |by| Err(Error::Compression { object: what.to_owned(), by });
+    const fn of(magic: &[u8]) -> Self {
         match magic {
-            [0x1f, 0x8b, ..] => Ok(Self::Gzip),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Ok(Self::Zstd),
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
             // A skippable frame (RFC 8878, 3.1.2) may come first.
-            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Self::Zstd),
-            [0xfd, b'7', b'z', b'X', ..] => refuse("xz"),
-            [b'B', b'Z', b'h', ..] => refuse("bzip2"),
-            _ => Ok(Self::None),
+            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            [0xfd, b'7', b'z', b'X', ..] => Self::Xz,
+            [b'B', b'Z', b'h', ..] => Self::Bzip2,
+            _ => Self::None,
         }
     }
 
     /// How a stream is compressed.
     pub(super) fn of_stream(stream: &mut impl BufRead, what: &str) -> Result<Self, Error> {
         let start = stream.fill_buf().map_err(Error::io("read", what))?;
-        Self::of(start, what)
+        Ok(Self::of(start))
     }
 
     /// How a file is compressed; goes back to its beginning.
@@ -53,7 +61,7 @@ impl Compression {
         file.rewind().map_err(Error::io("read", what))?;
         file.take(4).read_to_end(&mut magic).map_err(Error::io("read", what))?;
         file.rewind().map_err(Error::io("read", what))?;
-        Self::of(&magic, what)
+        Ok(Self::of(&magic))
     }
 }
 
@@ -67,6 +75,8 @@ pub(super) fn uncompressed<'a>(
         Compression::None => Box::new(from),
         Compression::Gzip => Box::new(MultiGzDecoder::new(from)),
         Compression::Zstd => Box::new(zstd_reader(from).map_err(Error::io("read", what))?),
+        Compression::Bzip2 => Box::new(MultiBzDecoder::new(from)),
+        Compression::Xz => Box::new(XzReader::new_mem_limit(from, true, XZ_MEMORY_KIB)),
     })
 }
 
@@ -125,8 +135,11 @@ mod tests {
     }
 
     #[test]
-    fn other_compressions_are_named() {
-        let refused = uncompressed(&b"\xfd7zXZ\0"[..], "a layer").err().unwrap().to_string();
-        assert!(refused.contains("xz") && refused.contains("gzip"), "{refused}");
+    fn archives_of_other_programs_read_as_well() {
+        // `printf content | bzip2`, `printf content | xz`
+        let bzip2 = b"\x42\x5a\x68\x39\x31\x41\x59\x26\x53\x59\x23\x0d\xca\xfd\x00\x00\x00\x01\x80\x0a\x01\x84\x00\x20\x00\x21\x83\x41\x9a\x01\x53\x0b\x8b\xb9\x22\x9c\x28\x48\x11\x86\xe5\x7e\x80";
+        assert_eq!(read(bzip2), b"content");
+        let xz = b"\xfd\x37\x7a\x58\x5a\x00\x00\x04\xe6\xd6\xb4\x46\x02\x00\x21\x01\x16\x00\x00\x00\x74\x2f\xe5\xa3\x01\x00\x06\x63\x6f\x6e\x74\x65\x6e\x74\x00\x00\xdc\x8d\x35\x22\xff\xc1\x47\x7b\x00\x01\x1f\x07\x16\x2e\xb8\x73\x1f\xb6\xf3\x7d\x01\x00\x00\x00\x00\x04\x59\x5a";
+        assert_eq!(read(xz), b"content");
     }
 }

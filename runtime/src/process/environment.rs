@@ -6,6 +6,7 @@ use nix::errno::Errno;
 
 use super::account::Account;
 use crate::failure::{Failure, during};
+use crate::supervisor::protocol::Defaults;
 
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -13,19 +14,25 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 ///
 /// # Errors
 /// `EINVAL` for a variable that cannot be one.
-pub fn build(account: &Account, hostname: &str, given: &[(String, String)]) -> Result<Vec<CString>, Failure> {
+pub fn build(
+    account: &Account,
+    hostname: &str,
+    defaults: Defaults,
+    given: &[(String, String)],
+) -> Result<Vec<CString>, Failure> {
     let home = account.home.to_string_lossy();
-    let mut variables: Vec<(&str, &str)> = vec![
-        ("PATH", DEFAULT_PATH),
-        ("HOME", &home),
-        ("USER", &account.name),
-        ("LOGNAME", &account.name),
-        ("SHELL", &account.shell),
-        ("LANG", "C.UTF-8"),
-        ("TERM", "xterm-256color"),
-        ("COLORTERM", "truecolor"),
-        ("HOSTNAME", hostname),
-    ];
+    let mut variables: Vec<(&str, &str)> =
+        vec![("PATH", DEFAULT_PATH), ("HOME", &home), ("HOSTNAME", hostname)];
+    if defaults == Defaults::Person {
+        variables.extend([
+            ("USER", account.name.as_str()),
+            ("LOGNAME", &account.name),
+            ("SHELL", &account.shell),
+            ("LANG", "C.UTF-8"),
+            ("TERM", "xterm-256color"),
+            ("COLORTERM", "truecolor"),
+        ]);
+    }
     for (name, value) in given {
         if name.is_empty() || name.contains('=') {
             return Err(during(format!("set variable `{}`", name.escape_debug()))(Errno::EINVAL));
@@ -69,11 +76,19 @@ mod tests {
     #[test]
     fn given_variables_stand_in_place_of_defaults() {
         let given = [("PATH".to_owned(), "/a::/b".to_owned()), ("PATH".to_owned(), "/c".to_owned())];
-        let environment = build(&Account::root(), "m1", &given).unwrap();
+        let environment = build(&Account::root(), "m1", Defaults::Person, &given).unwrap();
         let paths: Vec<_> =
             environment.iter().filter(|variable| variable.to_bytes().starts_with(b"PATH=")).collect();
         assert_eq!(paths, [c"PATH=/c"]);
         assert!(environment.contains(&c"HOME=/root".to_owned()));
+    }
+
+    #[test]
+    fn a_step_gets_what_docker_gives_it() {
+        let environment = build(&Account::root(), "m1", Defaults::Step, &[]).unwrap();
+        let names: Vec<_> =
+            environment.iter().map(|v| v.to_str().unwrap().split('=').next().unwrap()).collect();
+        assert_eq!(names, ["PATH", "HOME", "HOSTNAME"]);
     }
 
     #[test]

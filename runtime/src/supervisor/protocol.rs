@@ -32,7 +32,7 @@ mod state;
 pub use archive::{ArchiveOptions, PathStat};
 pub use build::{BuildMount, BuildNetwork, CacheSharing};
 pub use event::Event;
-pub use machine::{Command, Limits, Login, Machine, Winsize};
+pub use machine::{Command, Defaults, Limits, Login, Machine, Winsize};
 pub use reply::{FromSupervisor, Refusal, RefusalKind, Reply};
 pub use request::{Call, Request};
 pub use state::{EndReason, ExitStatus, Facts, InstanceState, InstanceStats, SessionState, TerminalState};

@@ -24,7 +24,16 @@ pub(super) struct Config {
 
 const DEFAULT_SHELL: [&str; 2] = ["/bin/sh", "-c"];
 
+/// As the runtime sets it where an image says nothing.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 impl Config {
+    /// That of `scratch`.
+    pub(super) fn scratch() -> Self {
+        let environment = vec![("PATH".to_owned(), DEFAULT_PATH.to_owned())];
+        Self { environment, working_dir: "/".to_owned(), ..Self::default() }
+    }
+
     /// Reads that of a base image. What is not understood is not taken over.
     pub(super) fn read(document: &Value) -> Self {
         let config = document.get("config").unwrap_or(&Value::Null);

@@ -11,8 +11,8 @@ use nix::unistd::pipe2;
 use sandlot_runtime::supervisor::client::{Client, ClientError};
 use sandlot_runtime::supervisor::name::{ExecNumber, Hostname, InstanceIndex, SessionNumber};
 use sandlot_runtime::supervisor::protocol::{
-    ArchiveOptions, BuildMount, BuildNetwork, Command, EndReason, Event, ExitStatus, Limits, Login, Machine,
-    PathStat, RefusalKind, Reply, Request,
+    ArchiveOptions, BuildMount, BuildNetwork, Command, Defaults, EndReason, Event, ExitStatus, Limits, Login,
+    Machine, PathStat, RefusalKind, Reply, Request,
 };
 
 use super::error::{Error, Result};
@@ -91,7 +91,7 @@ impl<'a> BuildMachine<'a> {
         self.execs += 1;
         let exec = ExecNumber(self.execs);
         let Running { argv, environment, folder, user } = running;
-        let command = Command { argv, env: environment, cwd: Some(folder), user };
+        let command = Command { argv, env: environment, cwd: Some(folder), user, defaults: Defaults::Step };
         let request = Request::Exec { session: self.build, instance: index()?, exec, command };
         let (_, descriptors) = self.client.call(request, &[])?;
         let [stdin, stdout, stderr]: [OwnedFd; 3] =
@@ -128,15 +128,25 @@ impl<'a> BuildMachine<'a> {
         }
     }
 
-    /// Extracts a tar that `write` makes, below a folder that is made if it is missing.
+    /// Extracts a tar that `write` makes, below a folder that is made if it is missing. No folder takes the place of
+    /// something else, nor the other way round.
     pub(super) fn put(
         &mut self,
         folder: &str,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send,
     ) -> Result<()> {
+        self.extract(folder, true, write)
+    }
+
+    /// As [`Self::put`]; whether folders and others keep their places is chosen.
+    pub(super) fn extract(
+        &mut self,
+        folder: &str,
+        no_overwrite_dir_non_dir: bool,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send,
+    ) -> Result<()> {
         let (from, to) = pipe()?;
-        let options =
-            ArchiveOptions { no_overwrite_dir_non_dir: false, copy_uid_gid: true, make_parents: true };
+        let options = ArchiveOptions { no_overwrite_dir_non_dir, copy_uid_gid: true, make_parents: true };
         let path = folder.to_owned();
         let request = Request::PutArchive { session: self.build, instance: index()?, path, options };
         thread::scope(|scope| {

@@ -103,12 +103,11 @@ impl<'a> StageRun<'a> {
                 format!("FROM {}: it is empty once variables are replaced", self.stage.base),
             ));
         }
-        if base != "scratch" {
-            self.so_far = match self.named_stage(&base) {
-                Some(finished) => (*finished).clone(),
-                None => self.of_image(&self.image(&base, &platform)?)?,
-            };
-        }
+        self.so_far = match self.named_stage(&base) {
+            _ if base == "scratch" => Finished { config: Config::scratch(), ..Finished::default() },
+            Some(finished) => (*finished).clone(),
+            None => self.of_image(&self.image(&base, &platform)?)?,
+        };
         self.scope.environment = std::mem::take(&mut self.so_far.config.environment);
         Ok(())
     }

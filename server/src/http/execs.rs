@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use sandlot_runtime::supervisor::protocol::Command;
+use sandlot_runtime::supervisor::protocol::{Command, Defaults};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -71,8 +71,13 @@ impl ExecRequest {
         if time.is_zero() || time > limits::EXEC_TIME_MAX {
             return refuse("timeout_ms must be 1 to 300000.");
         }
-        let command =
-            Command { argv: self.argv, env: self.env.into_iter().collect(), cwd: self.cwd, user: self.user };
+        let command = Command {
+            argv: self.argv,
+            env: self.env.into_iter().collect(),
+            cwd: self.cwd,
+            user: self.user,
+            defaults: Defaults::Person,
+        };
         Ok(NewExec { command, stdin: self.stdin.into_bytes(), time })
     }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, also in its fixtures")]
 
 mod builds;
+mod dockerfiles;
 mod exchange;
 mod fixture;
 mod killed;

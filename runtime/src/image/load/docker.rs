@@ -56,5 +56,7 @@ fn load_layer(archive: &Archive, lease: &Lease, name: &str) -> Result<Descriptor
         Compression::None => MediaType::ImageLayer,
         Compression::Gzip => MediaType::ImageLayerGzip,
         Compression::Zstd => MediaType::ImageLayerZstd,
+        Compression::Bzip2 => return Err(Error::Compression { object: name.to_owned(), by: "bzip2" }),
+        Compression::Xz => return Err(Error::Compression { object: name.to_owned(), by: "xz" }),
     })
 }

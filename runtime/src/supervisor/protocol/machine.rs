@@ -55,12 +55,26 @@ pub enum Login {
 pub struct Command {
     /// Program and arguments; the program is looked up in the PATH of the environment.
     pub argv: Vec<String>,
-    /// Variables added to the default environment (PATH, HOME, USER, LANG, TERM, HOSTNAME) or in place of one of it.
+    /// Variables added to the default ones, or in place of one of them.
     pub env: Vec<(String, String)>,
     /// Working directory inside; `None` is the user's home, or `/`.
     pub cwd: Option<String>,
     /// User name or number, looked up inside; `None` is the instance's [`Login`].
     pub user: Option<String>,
+    /// What else is in the environment.
+    #[serde(default)]
+    pub defaults: Defaults,
+}
+
+/// The variables that a program gets without asking.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Defaults {
+    /// A person's: PATH, HOME, USER, LOGNAME, SHELL, LANG, TERM, COLORTERM and HOSTNAME.
+    #[default]
+    Person,
+    /// Those of a step of a Dockerfile: PATH, HOME and HOSTNAME.
+    Step,
 }
 
 /// Size of a terminal, in the kernel's order; each from 1 to 1000.

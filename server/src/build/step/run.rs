@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use sandlot_runtime::supervisor::client::Client;
-use sandlot_runtime::supervisor::protocol::BuildNetwork;
+use sandlot_runtime::supervisor::protocol::{BuildMount, BuildNetwork};
 
 use super::super::cache::Key;
 use super::super::dockerfile::instruction::{Command, Mount, Network, Run};
@@ -15,8 +15,9 @@ use super::super::stage::StageRun;
 use super::super::variables::is_proxy;
 use super::mounts;
 
-/// Where a document that is a program of its own is put while it runs.
-const SCRIPT: &str = "/dev/shm/.sandlot-step";
+/// Where a document that is a program of its own is put while it runs: in memory, and as with BuildKit.
+const SCRIPT: &str = "/dev/pipes/EOF";
+const SCRIPT_BYTES: u64 = 1 << 20;
 /// Characters of a command in an error.
 const SHOWN_CHARS: usize = 300;
 
@@ -50,7 +51,13 @@ pub(super) fn run(stage: &mut StageRun<'_>, run: &Run, step: &Step, client: &mut
         &key,
         &text,
         |stage, client| {
-            let (fittings, variables) = mounts::prepare(stage, &mounts, line, client)?;
+            let (mut fittings, variables) = mounts::prepare(stage, &mounts, line, client)?;
+            if program.is_some() {
+                let (folder, _) = SCRIPT.rsplit_once('/').unwrap_or_default();
+                fittings
+                    .mounts
+                    .push(BuildMount::Tmpfs { target: folder.to_owned(), size_bytes: SCRIPT_BYTES });
+            }
             Ok((Fittings { network, ..fittings }, variables))
         },
         |stage, machine, secrets| {

@@ -1,6 +1,7 @@
 //! Putting files where they go.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use tar::{EntryType, Header};
 
@@ -18,14 +19,15 @@ use crate::build::step::absolute;
 
 const S_IFMT: u32 = 0o170_000;
 const S_IFDIR: u32 = 0o040_000;
+const S_IFLNK: u32 = 0o120_000;
+/// Links that are followed from a destination.
+const MAX_LINKS: usize = 40;
 
 /// Where files go, and as whose.
 pub(super) struct Put {
     pub(super) destination: String,
     /// Files go into it under their own names.
     is_folder: bool,
-    /// It must be made.
-    is_new: bool,
     pub(super) owner: Option<(u64, u64)>,
     pub(super) chmod: Option<Mode>,
     keeps_owner: bool,
@@ -35,7 +37,7 @@ impl Put {
     /// At the root, as it comes.
     pub(super) fn everywhere() -> Self {
         let destination = "/".to_owned();
-        Self { destination, is_folder: true, is_new: false, owner: None, chmod: None, keeps_owner: false }
+        Self { destination, is_folder: true, owner: None, chmod: None, keeps_owner: false }
     }
 
     pub(super) fn new(
@@ -44,7 +46,7 @@ impl Put {
         words: &Words,
         line: usize,
     ) -> Result<Self> {
-        let destination = absolute(stage.so_far.config.folder(), &words.destination);
+        let destination = followed(machine, absolute(stage.so_far.config.folder(), &words.destination))?;
         let there = machine.stat(&format!("{}/", destination.trim_end_matches('/')))?;
         let is_there = there.is_some_and(|stat| stat.mode & S_IFMT == S_IFDIR);
         let several = words.sources.len() + words.documents.len() + words.urls.len() > 1;
@@ -53,7 +55,6 @@ impl Put {
             || words.destination.ends_with("/.");
         Ok(Self {
             is_folder: is_there || several || named,
-            is_new: !is_there,
             owner: words.chown.as_ref().map(|text| owner::find(machine, text, line)).transpose()?,
             chmod: words.chmod.clone(),
             keeps_owner: words.from.is_some(),
@@ -90,9 +91,38 @@ impl Put {
                 false if several && !self.is_folder => (self.destination.clone(), source.name.clone()),
                 false => self.place(&source.name),
             };
+            self.make_folders(machine, &folder)?;
             machine.put(&folder, |out| self.write(out, files, source, &name, &words.leaves_out))?;
         }
         Ok(())
+    }
+
+    /// Makes the folders on the way that are not there, as the owner's. Without one they are made as root's anyway.
+    fn make_folders(&self, machine: &mut BuildMachine<'_>, folder: &str) -> Result<()> {
+        let Some((uid, gid)) = self.owner else { return Ok(()) };
+        let (mut above, mut missing) = (folder.trim_end_matches('/').to_owned(), Vec::new());
+        while !above.is_empty() && machine.stat(&format!("{above}/"))?.is_none() {
+            let (parent, name) = above.rsplit_once('/').unwrap_or_default();
+            missing.push(name.to_owned());
+            above = parent.to_owned();
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let mut header = Header::new_gnu();
+        header.set_entry_type(EntryType::Directory);
+        header.set_mode(0o755);
+        header.set_uid(uid);
+        header.set_gid(gid);
+        header.set_size(0);
+        machine.put(&format!("{above}/"), |out| {
+            let (mut tar, mut path) = (tar::Builder::new(out), PathBuf::new());
+            while let Some(name) = missing.pop() {
+                path.push(name);
+                tar.append_data(&mut header, &path, io::empty())?;
+            }
+            tar.finish()
+        })
     }
 
     /// One source as a tar.
@@ -105,11 +135,6 @@ impl Put {
         leaves_out: &Ignore,
     ) -> io::Result<()> {
         let mut tar = tar::Builder::new(out);
-        if source.is_folder && self.is_new {
-            // A folder that is made takes after the one whose content it gets.
-            let folder = Entry::folder();
-            self.append(&mut tar, files, files.get(&source.path).unwrap_or(&folder), b".", None)?;
-        }
         let all = select::entries(files, source, leaves_out);
         let mut written: std::collections::HashMap<Vec<u8>, Vec<u8>> = std::collections::HashMap::new();
         for (relative, path, entry) in all {
@@ -134,7 +159,7 @@ impl Put {
         same: Option<&[u8]>,
     ) -> io::Result<()> {
         use std::os::unix::ffi::OsStrExt;
-        let path = |bytes: &[u8]| std::path::PathBuf::from(std::ffi::OsStr::from_bytes(bytes));
+        let path = |bytes: &[u8]| PathBuf::from(std::ffi::OsStr::from_bytes(bytes));
         let mut header = self.header(entry);
         let is_file = files.file(entry).is_some();
         if let Some(same) = same.filter(|_| is_file) {
@@ -194,6 +219,7 @@ impl Put {
     ) -> Result<()> {
         for (name, text) in documents {
             let (folder, name) = self.place(name.as_bytes());
+            self.make_folders(machine, &folder)?;
             let mut entry = Entry::folder();
             entry.kind = Kind::Other { kind: EntryType::Regular.as_byte(), device: None };
             entry.mode = 0o644;
@@ -230,10 +256,23 @@ impl Put {
             let mut header = self.header(&entry);
             header.set_size(size);
             let (folder, name) = self.place(fetched.name.as_bytes());
+            self.make_folders(machine, &folder)?;
             machine.put(&folder, |out| append_one(out, header, &name, &mut fetched.content))?;
         }
         Ok(())
     }
+}
+
+/// Where a destination leads when it is a link itself.
+fn followed(machine: &mut BuildMachine<'_>, mut destination: String) -> Result<String> {
+    for _ in 0..MAX_LINKS {
+        let itself = destination.trim_end_matches('/');
+        match if itself.is_empty() { None } else { machine.stat(itself)? } {
+            Some(stat) if stat.mode & S_IFMT == S_IFLNK => destination = stat.link_target,
+            _ => break,
+        }
+    }
+    Ok(destination)
 }
 
 fn append_one(

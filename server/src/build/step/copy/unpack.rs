@@ -33,7 +33,7 @@ impl Put {
     ) -> Result<bool> {
         let Some(mut tar) = sandlot_runtime::image::open_tar(content)? else { return Ok(false) };
         let (owner, chmod) = (self.owner, self.chmod.clone());
-        machine.put(&self.destination, move |out| match owner {
+        machine.extract(&self.destination, false, move |out| match owner {
             None if chmod.is_none() => io::copy(&mut tar, out).map(drop),
             owner => rewrite(&mut tar, out, owner, chmod.as_ref()),
         })?;
