@@ -42,12 +42,20 @@ oci: ## the runtime and the supervisor, static, debug profile
 probe: ## the static program that the tests of containment run inside
 	cargo rustc -p sandlot-tests --features probe --bin sandlot-probe -- $(STATIC)
 
-target/images/workbench.tar: deploy/images/workbench.sh
+IMAGES := --state-dir $(CURDIR)/target/images/state --run-dir $(CURDIR)/target/images/run
+target/images/workbench.tar: deploy/images/debian.sh $(wildcard deploy/images/workbench/*)
 	mkdir -p $(@D)
-	target/debug/sandlot image make workbench --to $@.part
+	target/debug/sandlot image make workbench $(IMAGES)
+	target/debug/sandlot image export -o $@.part workbench $(IMAGES)
 	mv $@.part $@
 
-test-images: dev target/images/workbench.tar ## the large image, made once for the tests that run in it
+target/images/node.tar: deploy/images/debian.sh $(wildcard deploy/images/node/*)
+	mkdir -p $(@D)
+	target/debug/sandlot image make node $(IMAGES)
+	target/debug/sandlot image save -o $@.part node $(IMAGES)
+	mv $@.part $@
+
+test-images: dev target/images/workbench.tar target/images/node.tar ## the large images, made once for the tests that use them
 
 dev: web oci probe ## every binary, debug profile
 	cargo build -p sandlot-server

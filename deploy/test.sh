@@ -21,7 +21,7 @@ stage "web types and unit tests" npm --prefix web test
 stage format cargo fmt --all --check
 stage clippy cargo clippy --workspace --all-targets --all-features -- -D warnings
 stage "binaries" make --no-print-directory dev
-stage "the image workbench" make --no-print-directory test-images
+stage "the images workbench and node" make --no-print-directory test-images
 stage "Rust tests" cargo test --workspace --no-fail-fast
 stage "runc's own suite, the quick part" tests/conformance/run.sh --quick
 stage "browser tests" bash -c 'npm --prefix tests/browser ci --no-audit --no-fund && npm --prefix tests/browser test'

@@ -33,7 +33,7 @@ pub use digest::{Algorithm, Digest, Hasher};
 pub use document::{MAX_DOCUMENT_BYTES, Manifest};
 pub use error::Error;
 pub use platform::Platform;
-pub use recipe::{Progress, Recipe};
+pub use recipe::{Meter, Progress, Recipe};
 pub use reference::Reference;
 pub use scope::{Scope, ScopeName};
 pub use store::{

@@ -21,6 +21,7 @@ use self::playground::{Playground, PlaygroundTable};
 use self::proxies::TrustedProxies;
 use self::registries::Registries;
 use crate::id::{NodeId, PlaygroundName};
+use crate::image::DefaultImage;
 
 /// Ready disks unless said otherwise.
 const READY_DISKS: u32 = 4;
@@ -330,10 +331,10 @@ fn disk(given: Option<String>) -> Result<String, ConfigError> {
 fn make_images(given: Option<Vec<String>>) -> Result<Vec<String>, ConfigError> {
     let names = given.unwrap_or_else(|| vec!["tiny".to_owned(), "workbench".to_owned()]);
     let names: Vec<String> = names.into_iter().filter(|name| !name.is_empty()).collect();
-    match names.iter().find(|name| !matches!(name.as_str(), "tiny" | "workbench")) {
-        Some(name) => Err(ConfigError::value("make-images", name, "must be tiny or workbench")),
-        None => Ok(names),
+    for name in &names {
+        name.parse::<DefaultImage>().map_err(|rule| ConfigError::value("make-images", name, &rule))?;
     }
+    Ok(names)
 }
 
 fn quotas(quotas: Quotas) -> Result<Quotas, ConfigError> {

@@ -5,9 +5,11 @@
 //! ```text
 //! serve (root, at its start) --spawns--> sandlot image make NAME --progress (locked file)--> Catalog --> pages, console
 //!                                          | recipe as root, then as serve's uid: store, supervisor: UnpackLayer
+//!                                          | or a Dockerfile: sandlot image make debian, then a build
 //! ```
 
 mod catalog;
+mod defaults;
 pub mod inspect;
 mod progress;
 pub mod pull;
@@ -15,6 +17,7 @@ pub mod push;
 mod unpack;
 
 pub use catalog::{Catalog, ImageState};
+pub use defaults::{DefaultImage, Dockerfile};
 pub use progress::{Making, Progress};
 pub use unpack::{UnpackError, unpack_layer, unpack_layer_unless_there, unpack_missing, unpack_one};
 

@@ -8,7 +8,7 @@ use super::{Check, Node};
 const PROGRAMS: [(&str, &str, &str); 3] = [
     ("mke2fs", "disks as ext4 images", "apt install e2fsprogs"),
     ("busybox", "making the image `tiny`", "apt install busybox-static"),
-    ("mmdebstrap", "making the image `workbench`", "apt install mmdebstrap"),
+    ("mmdebstrap", "making the image `debian`, base of the default images", "apt install mmdebstrap"),
 ];
 const PATH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 

@@ -1,15 +1,16 @@
-//! The default images, made on this host from what it has: no registry is asked.
+//! The images that others are built from, made on this host from what it has: no registry is asked.
 //!
 //! A recipe makes the uncompressed tar of a root file system. It may start programs, so it belongs in a process of its
 //! own (`sandlot image make`), never in serve or the supervisor.
 
+mod debian;
 mod tiny;
-mod workbench;
 
 use std::fs::File;
 use std::io::Seek;
 use std::str::FromStr;
 
+pub use self::debian::Meter;
 use super::{Error, Image, Reference, Scope, Store};
 
 /// How far a recipe is.
@@ -26,25 +27,20 @@ pub struct Progress {
 pub enum Recipe {
     /// busybox alone: a few megabytes, made in a moment from the host's static busybox.
     Tiny,
-    /// Debian with the tools of everyday work, by mmdebstrap: root and Debian's archive are needed.
-    Workbench,
+    /// The smallest Debian that apt works in, by mmdebstrap: root and Debian's archive are needed.
+    Debian,
 }
 
 impl Recipe {
     /// All of them, the quickest first.
-    pub const ALL: [Self; 2] = [Self::Tiny, Self::Workbench];
+    pub const ALL: [Self; 2] = [Self::Tiny, Self::Debian];
 
     /// The name of the image.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tiny => "tiny",
-            Self::Workbench => "workbench",
+            Self::Debian => "debian",
         }
-    }
-
-    /// Whether only root can follow it.
-    pub fn needs_root(self) -> bool {
-        self == Self::Workbench
     }
 
     /// Writes the tar of the root file system into an empty file. Calls `progress` now and then.
@@ -54,7 +50,7 @@ impl Recipe {
     pub fn make(self, into: &mut File, progress: &mut dyn FnMut(Progress)) -> Result<(), Error> {
         match self {
             Self::Tiny => tiny::make(into, progress),
-            Self::Workbench => workbench::make(into, progress),
+            Self::Debian => debian::make(into, progress),
         }
     }
 
@@ -75,7 +71,7 @@ impl FromStr for Recipe {
 
     fn from_str(name: &str) -> Result<Self, Error> {
         let found = Self::ALL.into_iter().find(|recipe| recipe.name() == name);
-        found.ok_or_else(|| failed(name, "there is no recipe of this name; there are `tiny` and `workbench`"))
+        found.ok_or_else(|| failed(name, "there is no recipe of this name; there are `tiny` and `debian`"))
     }
 }
 

@@ -12,7 +12,7 @@ const CHECKSUM: std::ops::Range<usize> = 148..156;
 /// The uncompressed tar that a stream holds; `None` when it holds something else.
 ///
 /// # Errors
-/// When it cannot be read or is compressed in a way that is not supported.
+/// When it cannot be read.
 pub fn open_tar<'a>(from: impl Read + Send + 'a) -> Result<Option<Box<dyn Read + Send + 'a>>, Error> {
     let what = "an archive";
     let mut stream = uncompressed(from, what)?;
@@ -62,9 +62,10 @@ mod tests {
         assert_eq!(read(&gzip.finish().unwrap()).unwrap(), tar);
         let mut text = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         text.write_all(&[b'x'; 600]).unwrap();
-        for other in [text.finish().unwrap().as_slice(), b"", b"short", &[0; 1024], &[0x1f, 0x8b, 9, 9, 9]] {
+        for other in
+            [text.finish().unwrap().as_slice(), b"", b"short", &[0; 1024], &[0x1f, 0x8b, 9, 9, 9], b"BZh91AY"]
+        {
             assert!(read(other).is_none());
         }
-        assert!(open_tar(&b"BZh91AY"[..]).is_err());
     }
 }

@@ -36,7 +36,7 @@ pub(crate) fn make_missing(config: &Config, names: &[String]) -> Result<Vec<Chil
 }
 
 /// Names in the store, as a child says that has dropped to serve's uid: root reads nothing that serve may have planted.
-fn present(config: &Config) -> Result<BTreeSet<String>> {
+pub(super) fn present(config: &Config) -> Result<BTreeSet<String>> {
     let output =
         sandlot(config, &["image", "ls", "--format", "json"])?.output().context("list the images")?;
     anyhow::ensure!(
@@ -53,7 +53,7 @@ fn present(config: &Config) -> Result<BTreeSet<String>> {
 }
 
 /// This very program with the node's places.
-fn sandlot(config: &Config, verb: &[&str]) -> Result<Command> {
+pub(super) fn sandlot(config: &Config, verb: &[&str]) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(verb).arg("--state-dir").arg(&config.state_dir).arg("--run-dir").arg(&config.run_dir);
     command.args(["--uid-base", &config.uid_base.to_string()]).stdin(Stdio::null());

@@ -50,7 +50,7 @@ pub(super) fn run(command: ImageCommand, out: &mut dyn Write) -> Result<()> {
         ImageCommand::Prune(given) => with(given, |config, what| prune::run(config, &what, out)),
         ImageCommand::Verify(given) => with(given, |config, _| verify::run(config, out)),
         ImageCommand::Pack(what) => pack::run(&what),
-        ImageCommand::Make(given) => with(given, |config, what| make::run(config, &what, out)),
+        ImageCommand::Make(given) => with(given, |config, what| make::run(config, &what)),
     }
 }
 

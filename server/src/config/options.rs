@@ -59,7 +59,7 @@ pub struct Options {
     /// Playground of a request that names none [default: workbench, or tiny while that is being made]
     #[arg(long, env = "SANDLOT_DEFAULT_PLAYGROUND", value_name = "NAME")]
     pub default_playground: Option<String>,
-    /// Default images to make at the start where they are missing [default: tiny,workbench]
+    /// Images to make at the start where they are missing: tiny, debian, workbench, node, python [default: tiny,workbench]
     #[arg(long, env = "SANDLOT_MAKE_IMAGES", value_name = "LIST", value_delimiter = ',')]
     pub make_images: Option<Vec<String>>,
     /// Start a supervisor when none runs; false waits for one that a unit of its own starts [default: true]

@@ -117,7 +117,8 @@ pub(crate) fn run(program: &str, arguments: &[&str]) -> String {
 
 fn said(output: Output) -> String {
     let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "status {:?}: {error}", output.status.code());
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "status {:?}: {said}{error}", output.status.code());
     String::from_utf8(output.stdout).unwrap()
 }
 

@@ -8,3 +8,4 @@ mod fixture;
 mod killed;
 mod layouts;
 mod trees;
+mod tutorial;

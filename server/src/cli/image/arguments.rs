@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use sandlot_runtime::image::{Platform, Recipe, Reference};
+use sandlot_runtime::image::{Platform, Reference};
 
 use crate::config::options::Options;
+use crate::image::DefaultImage;
 
 /// What is asked for, and the options of the node.
 #[derive(Debug, Args)]
@@ -49,7 +50,7 @@ pub(crate) enum ImageCommand {
     Prune(With<Prune>),
     /// Read everything again and say what is damaged
     Verify(With<Verify>),
-    /// Make a default image: tiny or workbench
+    /// Make an image that comes with Sandlot: tiny, debian, workbench, node or python
     Make(With<Make>),
     /// Write a folder as a tar to standard output
     #[command(hide = true)]
@@ -66,18 +67,20 @@ pub(super) enum Format {
 }
 
 /// How a build tells what happens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Progress {
     /// As the classic `docker build`.
+    #[default]
     Plain,
     /// The JSON objects of Docker's API, one a line.
     Json,
 }
 
 /// What the commands of a build reach.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Network {
     /// Nothing but themselves.
+    #[default]
     None,
     /// What the host reaches.
     Host,
@@ -106,7 +109,7 @@ pub(crate) struct Push {
     pub(super) quiet: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Build {
     /// The context: a folder, a tar, or `-` for a tar on standard input
     pub(super) context: PathBuf,
@@ -267,9 +270,6 @@ pub(crate) struct Pack {
 
 #[derive(Debug, Args)]
 pub(crate) struct Make {
-    /// Which
-    pub(super) recipe: Recipe,
-    /// Write its root file system into this tar file only
-    #[arg(long, value_name = "FILE")]
-    pub(super) to: Option<PathBuf>,
+    /// Which: tiny, debian, workbench, node or python
+    pub(super) image: DefaultImage,
 }

@@ -19,8 +19,8 @@ use super::arguments::Build as Arguments;
 use super::place::{self, Place};
 use super::{pull, registry};
 use crate::build::dockerfile::Dockerfile;
-use crate::build::progress::Presenter;
-use crate::build::{Build, Context as Files, Request, Secret};
+use crate::build::progress::{Event, Presenter};
+use crate::build::{Build, Built, Context as Files, Request, Secret};
 use crate::cli::node_file;
 use crate::config::{Config, size};
 use crate::image::pull::{Pull, Tell};
@@ -47,20 +47,56 @@ struct Opened {
     dockerfile: Option<Vec<u8>>,
     secrets: BTreeMap<String, Secret>,
     clients: Vec<Supervisor>,
-    /// A supervisor that was started for this build, with a connection that keeps it.
-    own: Option<(Supervisor, Child)>,
+    own: Option<Own>,
 }
+
+/// A supervisor that was started for this build, with a connection that keeps it.
+type Own = (Supervisor, Child);
 
 /// Builds an image from a Dockerfile.
 ///
 /// # Errors
 /// With the first mistake or failure.
 pub(super) fn run(config: &Config, what: &Arguments) -> Result<()> {
+    let presenter = Presenter::new(stdout(), what.progress == super::arguments::Progress::Json);
+    let tell = |event: Event<'_>| {
+        if !what.quiet {
+            presenter.tell(event);
+        }
+    };
+    let built = run_on(config, what, open(config, what)?, &tell);
+    let built = built.inspect_err(|error| presenter.fail(&format!("{error:#}")))?;
+    if what.quiet {
+        crate::cli::print_line(&built.id.to_string())?;
+    }
+    Ok(())
+}
+
+/// Builds a context that is a tar.
+///
+/// # Errors
+/// As for [`run`].
+pub(super) fn from_archive(
+    config: &Config,
+    what: &Arguments,
+    context: File,
+    tell: &(dyn Fn(Event<'_>) + Sync),
+) -> Result<()> {
+    let (clients, own) = machines(config)?;
+    let opened = Opened { context, dockerfile: None, secrets: BTreeMap::new(), clients, own };
+    run_on(config, what, opened, tell).map(drop)
+}
+
+fn run_on(
+    config: &Config,
+    what: &Arguments,
+    mut opened: Opened,
+    tell: &(dyn Fn(Event<'_>) + Sync),
+) -> Result<Built> {
     let credentials = registry::credentials()?;
     let limits = limits(what)?;
-    let mut opened = open(config, what)?;
     let own = opened.own.take();
-    let built = build(config, what, opened, limits, credentials);
+    let built = build(config, what, opened, limits, credentials, tell);
     if let Some((client, mut guardian)) = own {
         // The last client: unless somebody else has come meanwhile, the supervisor ends now.
         drop(client);
@@ -84,6 +120,12 @@ fn open(config: &Config, what: &Arguments) -> Result<Opened> {
         _ => None,
     };
     let secrets = what.secrets.iter().map(|text| secret(text)).collect::<Result<_>>()?;
+    let (clients, own) = machines(config)?;
+    Ok(Opened { context, dockerfile, secrets, clients, own })
+}
+
+/// Connections to the node's supervisor, or to one that ends with them.
+fn machines(config: &Config) -> Result<(Vec<Supervisor>, Option<Own>)> {
     if !geteuid().is_root() {
         bail!("a build starts machines: run it as root");
     }
@@ -92,7 +134,7 @@ fn open(config: &Config, what: &Arguments) -> Result<Opened> {
     let (first, guardian) = supervisor::find_or_start(config, supervisor::Life::Temporary)?;
     let clients = (0..AT_ONCE).map(|_| supervisor::connect(config));
     let clients = clients.collect::<Result<Vec<_>, _>>().context("connect to the supervisor")?;
-    Ok(Opened { context, dockerfile, secrets, clients, own: guardian.map(|guardian| (first, guardian)) })
+    Ok((clients, guardian.map(|guardian| (first, guardian))))
 }
 
 /// A file that is part of the context is read from there, so that it is what the context has.
@@ -106,11 +148,11 @@ fn build(
     opened: Opened,
     limits: Limits,
     credentials: crate::registry::Credentials,
-) -> Result<()> {
+    tell: &(dyn Fn(Event<'_>) + Sync),
+) -> Result<Built> {
     let settings = registry::settings(config, credentials)?;
     let mut place = Place::open(config)?;
     let (runtime, client) = registry::client(settings)?;
-    let presenter = Presenter::new(stdout(), what.progress == super::arguments::Progress::Json);
     let fetch = |reference: &Reference, platform: &Platform| -> Result<Image, String> {
         if let Some(image) = local(&place.store, reference, platform, what.pull) {
             return Ok(image);
@@ -131,23 +173,15 @@ fn build(
         clients: Mutex::new(opened.clients),
         fetch: &fetch,
         download: &download,
-        tell: &|event| {
-            if !what.quiet {
-                presenter.tell(event)
-            }
-        },
+        tell,
     };
     let request = request(&place.store, what, opened.context, opened.dockerfile, opened.secrets, limits);
-    let built = request.and_then(|request| Ok(build.run(&request)?));
-    let built = built.inspect_err(|error| presenter.fail(&format!("{error:#}")))?;
-    if what.quiet {
-        crate::cli::print_line(&built.id.to_string())?;
-    }
+    let built = build.run(&request?)?;
     if let Some(supervisor) = &mut place.supervisor {
         let image = place.store.find(&Scope::Node, built.id.hex())?;
         unpack_one(&place.store, &image, supervisor)?;
     }
-    Ok(())
+    Ok(built)
 }
 
 async fn fetch_file(

@@ -1,4 +1,4 @@
-//! `workbench`: Debian by mmdebstrap. The recipe itself is the script in `deploy/images`.
+//! `debian`: a small Debian by mmdebstrap. The recipe itself is the script in `deploy/images`.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use super::{Progress, failed};
 use crate::image::Error;
 
-const SCRIPT: &str = include_str!("../../../../deploy/images/workbench.sh");
+const SCRIPT: &str = include_str!("../../../../deploy/images/debian.sh");
 const PROGRAMS: [&str; 2] = ["mmdebstrap", "unshare"];
 /// Lines of the script's output that are told when it fails.
 const LAST_LINES: usize = 8;
@@ -16,13 +16,13 @@ const LAST_LINES: usize = 8;
 /// Runs the script, which writes the tar.
 pub(super) fn make(into: &mut File, progress: &mut dyn FnMut(Progress)) -> Result<(), Error> {
     require()?;
-    let folder = scratch_folder().map_err(|error| failed("workbench", error))?;
+    let folder = scratch_folder().map_err(|error| failed("debian", error))?;
     let archive = folder.join("rootfs.tar");
-    let script = folder.join("workbench.sh");
-    let written = std::fs::write(&script, SCRIPT).map_err(|error| failed("workbench", error));
+    let script = folder.join("debian.sh");
+    let written = std::fs::write(&script, SCRIPT).map_err(|error| failed("debian", error));
     let made = written.and_then(|()| run(&script, &archive, progress)).and_then(|()| {
         let copied = File::open(&archive).and_then(|mut tar| io::copy(&mut tar, into));
-        copied.map(drop).map_err(|error| failed("workbench", format!("read the archive: {error}")))
+        copied.map(drop).map_err(|error| failed("debian", format!("read the archive: {error}")))
     });
     // In a folder for temporary files: what stays there harms nobody.
     std::fs::remove_dir_all(&folder).ok();
@@ -31,27 +31,27 @@ pub(super) fn make(into: &mut File, progress: &mut dyn FnMut(Progress)) -> Resul
 
 fn require() -> Result<(), Error> {
     if !nix::unistd::geteuid().is_root() {
-        return Err(failed("workbench", "it takes root; run `sandlot image make workbench` as root"));
+        return Err(failed("debian", "it takes root; run `sandlot image make debian` as root"));
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let has = |program: &&str| std::env::split_paths(&path).any(|folder| folder.join(program).exists());
     match PROGRAMS.iter().find(|program| !has(program)) {
         None => Ok(()),
         Some(program) => Err(failed(
-            "workbench",
+            "debian",
             format!("`{program}` is missing; install it (Debian: apt install mmdebstrap util-linux)"),
         )),
     }
 }
 
 fn scratch_folder() -> io::Result<PathBuf> {
-    let folder = std::env::temp_dir().join(format!("sandlot-workbench-{}", std::process::id()));
+    let folder = std::env::temp_dir().join(format!("sandlot-debian-{}", std::process::id()));
     std::fs::create_dir(&folder)?;
     Ok(folder)
 }
 
 fn run(script: &Path, archive: &Path, progress: &mut dyn FnMut(Progress)) -> Result<(), Error> {
-    let system = |error: io::Error| failed("workbench", format!("run the recipe: {error}"));
+    let system = |error: io::Error| failed("debian", format!("run the recipe: {error}"));
     let mut child = start(script, archive).map_err(system)?;
     let mut meter = Meter::default();
     let mut last = std::collections::VecDeque::new();
@@ -68,7 +68,7 @@ fn run(script: &Path, archive: &Path, progress: &mut dyn FnMut(Progress)) -> Res
         return Ok(());
     }
     let lines: Vec<String> = last.into();
-    Err(failed("workbench", format!("the recipe failed; its last lines:\n{}", lines.join("\n"))))
+    Err(failed("debian", format!("the recipe failed; its last lines:\n{}", lines.join("\n"))))
 }
 
 #[expect(clippy::disallowed_methods, reason = "a recipe runs in a process of its own")]
@@ -85,7 +85,7 @@ fn start(script: &Path, archive: &Path) -> io::Result<Child> {
 
 /// Makes a percentage of what mmdebstrap, apt and dpkg print.
 #[derive(Debug, Default)]
-struct Meter {
+pub struct Meter {
     /// Packages that apt said it would install, in all its runs.
     packages: u64,
     fetched: u64,
@@ -95,11 +95,11 @@ struct Meter {
 }
 
 /// The two runs of apt together, about; corrected upwards by what apt says.
-const USUAL_PACKAGES: u64 = 160;
+const USUAL_PACKAGES: u64 = 100;
 
 impl Meter {
     /// The progress, where a line brings any.
-    fn read(&mut self, line: &str) -> Option<Progress> {
+    pub fn read(&mut self, line: &str) -> Option<Progress> {
         let stage = self.stage(line)?;
         let total = self.packages.max(USUAL_PACKAGES);
         // Fetching and unpacking take about as long as configuring.
