@@ -21,7 +21,6 @@ use self::playground::{Playground, PlaygroundTable};
 use self::proxies::TrustedProxies;
 use self::registries::Registries;
 use crate::id::{NodeId, PlaygroundName};
-use crate::image::DefaultImage;
 
 /// Ready disks unless said otherwise.
 const READY_DISKS: u32 = 4;
@@ -328,13 +327,20 @@ fn disk(given: Option<String>) -> Result<String, ConfigError> {
     }
 }
 
+/// The images that come with Sandlot.
+pub const DEFAULT_IMAGES: [&str; 5] = ["tiny", "debian", "workbench", "node", "python"];
+
 fn make_images(given: Option<Vec<String>>) -> Result<Vec<String>, ConfigError> {
     let names = given.unwrap_or_else(|| vec!["tiny".to_owned(), "workbench".to_owned()]);
     let names: Vec<String> = names.into_iter().filter(|name| !name.is_empty()).collect();
-    for name in &names {
-        name.parse::<DefaultImage>().map_err(|rule| ConfigError::value("make-images", name, &rule))?;
+    match names.iter().find(|name| !DEFAULT_IMAGES.contains(&name.as_str())) {
+        Some(name) => Err(ConfigError::value(
+            "make-images",
+            name,
+            &format!("must be one of {}", DEFAULT_IMAGES.join(", ")),
+        )),
+        None => Ok(names),
     }
-    Ok(names)
 }
 
 fn quotas(quotas: Quotas) -> Result<Quotas, ConfigError> {

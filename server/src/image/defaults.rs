@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use sandlot_runtime::image::Recipe;
 
+use crate::config::DEFAULT_IMAGES;
+
 /// One that can be made.
 #[derive(Debug, Clone, Copy)]
 pub enum DefaultImage {
@@ -58,10 +60,9 @@ impl FromStr for DefaultImage {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        Self::all().find(|image| image.name() == name).ok_or_else(|| {
-            let names: Vec<&str> = Self::all().map(Self::name).collect();
-            format!("must be one of {}", names.join(", "))
-        })
+        Self::all()
+            .find(|image| image.name() == name)
+            .ok_or_else(|| format!("must be one of {}", DEFAULT_IMAGES.join(", ")))
     }
 }
 
@@ -83,5 +84,19 @@ impl Dockerfile {
         let mut file = tar.into_inner()?;
         file.rewind()?;
         Ok(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_are_known_by_name() {
+        assert!(
+            DEFAULT_IMAGES.iter().all(|name| name.parse::<DefaultImage>().is_ok_and(|i| i.name() == *name))
+        );
+        assert_eq!(DefaultImage::all().count(), DEFAULT_IMAGES.len());
+        assert!("other".parse::<DefaultImage>().unwrap_err().contains("workbench"));
     }
 }
