@@ -82,6 +82,8 @@ fn requests() -> impl Strategy<Value = Request> {
         (numbers(), exec()).prop_map(|(session, exec)| Request::KillExec { session, exec }),
         prop::option::of(numbers()).prop_map(|after| Request::Sessions { after }),
         prop::collection::vec(layers(), 0..MAX_LAYERS).prop_map(|layers| Request::HaveLayers { layers }),
+        (prop::option::of(layers()), any::<u64>())
+            .prop_map(|(after, min_age_seconds)| Request::ListLayers { after, min_age_seconds }),
         Just(Request::Guard),
         Just(Request::Reexec),
         Just(Request::Down),

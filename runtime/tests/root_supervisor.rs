@@ -150,6 +150,21 @@ fn a_terminal_outlives_its_client() {
 }
 
 #[test]
+fn unpacked_layers_are_listed() {
+    let node = Node::start();
+    let mut client = node.client();
+    let mut list = |after, min_age_seconds| {
+        let (reply, _) = client.call(Request::ListLayers { after, min_age_seconds }, &[]).unwrap();
+        let Reply::Layers { layers } = reply else { panic!("{reply:?}") };
+        layers
+    };
+    let layer = node.layer.clone();
+    assert_eq!(list(None, 0), [layer.clone()]);
+    assert_eq!(list(Some(layer), 0), []);
+    assert_eq!(list(None, 3600), []);
+}
+
+#[test]
 fn twenty_at_once_all_start() {
     let node = Node::start();
     let mut client = node.client();

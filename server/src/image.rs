@@ -19,7 +19,9 @@ mod unpack;
 pub use catalog::{Catalog, ImageState};
 pub use defaults::{DefaultImage, Dockerfile};
 pub use progress::{Making, Progress};
-pub use unpack::{UnpackError, unpack_layer, unpack_layer_unless_there, unpack_missing, unpack_one};
+pub use unpack::{
+    UnpackError, remove_unused, unpack_layer, unpack_layer_unless_there, unpack_missing, unpack_one,
+};
 
 use std::path::{Path, PathBuf};
 

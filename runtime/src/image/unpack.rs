@@ -20,6 +20,7 @@ mod child;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, SystemTime};
 
 use nix::NixPath;
 use nix::errno::Errno;
@@ -99,6 +100,33 @@ pub fn is_unpacked(layers: BorrowedFd<'_>, layer: &DiffId) -> nix::Result<bool> 
         Err(Errno::ENOENT) => Ok(false),
         Err(errno) => Err(errno),
     }
+}
+
+/// The layers that have stood unpacked for a while and are `wanted`, in order.
+///
+/// # Errors
+/// What the kernel gives.
+pub fn list(
+    layers: BorrowedFd<'_>,
+    least: Duration,
+    wanted: impl Fn(&DiffId) -> bool,
+) -> nix::Result<Vec<DiffId>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut listing = nix::dir::Dir::openat(layers, ".", flags, Mode::empty())?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let mut found = Vec::new();
+    for entry in listing.iter() {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let Ok(layer) = DiffId::try_from(name) else { continue };
+        let Ok(status) = fstatat(layers, layer.as_hex(), AtFlags::AT_SYMLINK_NOFOLLOW) else { continue };
+        // Its name was its last change.
+        let since = Duration::from_secs(status.st_ctime.try_into().unwrap_or(0));
+        if now.saturating_sub(since) >= least && wanted(&layer) {
+            found.push(layer);
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Unpacks a layer unless it stands already. To be called by a single-threaded worker of the supervisor, as root; it

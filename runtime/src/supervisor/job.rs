@@ -56,6 +56,8 @@ pub(crate) enum Job {
     RemoveLayer { layer: DiffId },
     /// Look which layers stand unpacked.
     HaveLayers { layers: Vec<DiffId> },
+    /// List those that have stood unpacked for a while.
+    ListLayers { after: Option<DiffId>, min_age_seconds: u64 },
     /// Extract a tar inside an instance. Descriptors: \[pidfd of pid 1, tar\].
     PutArchive { session: SessionNumber, instance: InstanceIndex, path: String, options: ArchiveOptions },
     /// Write a path of an instance as a tar. Descriptors: \[pidfd of pid 1, where to\].
@@ -103,7 +105,11 @@ impl Job {
         Duration::from_secs(match self {
             Self::StartSession { .. } | Self::StartBuild { .. } | Self::Reboot { .. } => 60,
             Self::OpenTerminal { .. } | Self::Exec { .. } | Self::KillExec { .. } => 30,
-            Self::Disk { .. } | Self::Sweep { .. } | Self::HaveLayers { .. } | Self::Check { .. } => 20,
+            Self::Disk { .. }
+            | Self::Sweep { .. }
+            | Self::HaveLayers { .. }
+            | Self::ListLayers { .. }
+            | Self::Check { .. } => 20,
             Self::Clean { .. } => 120,
             Self::StatPath { .. } => 30,
             Self::UnpackLayer { .. }
@@ -147,6 +153,9 @@ impl Job {
             Self::UnpackLayer { layer } => layer::unpack(ground, &layer, given_first(given)?),
             Self::RemoveLayer { layer } => layer::remove(ground, &layer),
             Self::HaveLayers { layers } => layer::look(ground, layers, reporter),
+            Self::ListLayers { after, min_age_seconds } => {
+                layer::list(ground, after.as_ref(), min_age_seconds, reporter)
+            }
             Self::PutArchive { session, instance, path, options } => {
                 archive::put(ground, (session, instance), &path, options, given)
             }

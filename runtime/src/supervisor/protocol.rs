@@ -49,6 +49,8 @@ pub const MAX_MESSAGE_BYTES: usize = 128 * 1024;
 pub const MAX_DESCRIPTORS: usize = 8;
 /// Layers of one image, at most.
 pub const MAX_LAYERS: usize = 127;
+/// Layers in one page of a listing, at most.
+pub const MAX_LISTED_LAYERS: usize = 1000;
 /// Sessions in one [`Reply::Sessions`] page, so that a page fits in a message.
 pub const SESSIONS_PER_PAGE: usize = 16;
 /// Terminals and execs of one session that are alive or not yet forgotten, at most.

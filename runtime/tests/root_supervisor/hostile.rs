@@ -226,6 +226,7 @@ fn requests() -> impl Strategy<Value = Request> {
         (number(), exec()).prop_map(|(session, exec)| Request::KillExec { session, exec }),
         Just(Request::Hello { version: 1 }),
         Just(Request::HaveLayers { layers: Vec::new() }),
+        any::<u64>().prop_map(|min_age_seconds| Request::ListLayers { after: None, min_age_seconds }),
     ]
 }
 

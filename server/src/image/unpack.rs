@@ -14,6 +14,9 @@ use sandlot_runtime::supervisor::protocol::{Reply, Request};
 /// As much as the kernel lets anyone have.
 const PIPE_BYTES: i32 = 1 << 20;
 
+/// A pull does not take longer from unpacking its first layer to naming the image.
+const UNUSED_SECONDS: u64 = 24 * 3600;
+
 /// Layers could not be handed over.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
@@ -56,6 +59,31 @@ pub fn unpack_one(store: &Store, image: &Image, supervisor: &mut Client) -> Resu
         unpack_layer(store, layer, supervisor)?;
     }
     Ok(())
+}
+
+/// Removes unpacked layers that neither an image nor the result of a build step has. One that came lately may be of an
+/// image that is still being pulled, so it stays.
+///
+/// # Errors
+/// When the store cannot be read or the supervisor does not answer.
+pub fn remove_unused(store: &Store, supervisor: &mut Client) -> Result<(), UnpackError> {
+    let used = store.used_layers()?;
+    let mut after = None;
+    loop {
+        let request = Request::ListLayers { after: after.take(), min_age_seconds: UNUSED_SECONDS };
+        let Reply::Layers { layers } = supervisor.call(request, &[])?.0 else {
+            return Err(ClientError::WrongReply.into());
+        };
+        let Some(last) = layers.last().cloned() else { return Ok(()) };
+        for layer in layers.into_iter().filter(|layer| !used.contains(layer)) {
+            match supervisor.call(Request::RemoveLayer { layer }, &[]) {
+                // A session still uses it.
+                Ok(_) | Err(ClientError::Refused(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        after = Some(last);
+    }
 }
 
 /// Has one layer unpacked, unless it stands already.

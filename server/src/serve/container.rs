@@ -21,7 +21,7 @@ use sandlot_runtime::sys::close::close_all_but;
 use super::Prepared;
 use crate::cli::first_images;
 use crate::config::Config;
-use crate::image::{Catalog, unpack_missing};
+use crate::image::{Catalog, UnpackError, remove_unused, unpack_missing};
 
 /// Prepares everything and gives up root. Must run before any thread exists.
 ///
@@ -61,6 +61,10 @@ fn unpack(config: &Config) -> anyhow::Result<()> {
     if let Err(error) = unpack_missing(catalog.store(), &mut client) {
         // Its playgrounds refuse; the others work.
         tracing::error!(%error, "unpack images");
+    }
+    let removed = catalog.store().collect().map_err(UnpackError::from);
+    if let Err(error) = removed.and_then(|_| remove_unused(catalog.store(), &mut client)) {
+        tracing::error!(%error, "remove what no image needs");
     }
     Ok(())
 }

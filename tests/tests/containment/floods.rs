@@ -76,6 +76,11 @@ async fn a_full_disk_stays_inside() -> Result<()> {
     let node = node()?;
     let api = Api::new(&node.url())?;
     let (small, other) = (api.create("small").await?, api.create("large").await?);
+    for (session, mebibytes) in [(&small, 16), (&other, 128)] {
+        let told: u64 = say(session, "df -Pk / | awk 'END { print $2 }'").await?.trim().parse()?;
+        let limit = mebibytes << 10;
+        ensure!(told <= limit && told > limit * 8 / 10, "df tells {told} KiB of {limit}");
+    }
     let write = "dd if=/dev/zero of=/root/full bs=1M count=64 2>&1; ls -l /root/full";
     let (_, said) = small.sh(write).await?;
     ensure!(said.contains("No space left") || said.contains("quota exceeded"), "64 MiB fit into 16: {said}");

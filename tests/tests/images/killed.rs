@@ -1,11 +1,18 @@
 //! `kill -9` at any moment of work on the store: afterwards it is whole, and the same work done again succeeds.
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
+
+use sandlot_tests::registry::DockerRegistry;
 
 use crate::fixture::{Ground, text};
 
-/// Moments of each kind of work at which it is killed.
+/// Moments of each kind of work at which it is killed, unless `SANDLOT_KILLS` says how many.
 const MOMENTS: u32 = 12;
+
+fn moments() -> u32 {
+    std::env::var("SANDLOT_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(MOMENTS)
+}
 
 /// Runs the work again and again, each time killed a little later, up to its own length. The first part of that is the
 /// start of the program; moments are spread over all of it.
@@ -14,10 +21,11 @@ fn kill_at_every_moment(ground: &Ground, work: &[&str], undo: &[&str]) {
     let begun = Instant::now();
     ground.image(work);
     let length = begun.elapsed();
-    for moment in 1..=MOMENTS {
+    let moments = moments();
+    for moment in 1..=moments {
         ground.command(undo).output().unwrap();
-        let mut child = ground.command(work).stdout(std::process::Stdio::null()).spawn().unwrap();
-        std::thread::sleep(length * moment / MOMENTS);
+        let mut child = ground.command(work).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(length * moment / moments);
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(ground.image(&["verify"]).trim(), "the content store is whole", "{work:?} at {moment}");
@@ -60,4 +68,42 @@ fn import_load_and_removal_may_die_at_any_moment() {
     kill_at_every_moment(&ground, &["rm", "-f", "big"], &["load", "-i", text(&archive)]);
     ground.image(&["prune", "-f"]);
     assert!(ground.blobs().is_empty(), "{:?}", ground.blobs());
+}
+
+#[test]
+fn pull_and_prune_may_die_at_any_moment() {
+    let registry = DockerRegistry::plain();
+    let (ground, other) = (Ground::new(), Ground::new());
+    let name = registry.name("big:1").to_string();
+    ground.image(&["import", &make_rootfs(&ground), &name]);
+    ground.image(&["push", &name]);
+    let archive = other.path("big.tar");
+    ground.image(&["save", "-o", text(&archive), &name]);
+    kill_at_every_moment(&other, &["pull", "-q", &name], &["rm", &name]);
+    // Without a name it is what prune removes.
+    other.image(&["import", &make_rootfs(&other), "first"]);
+    other.image(&["tag", &name, "first"]);
+    kill_at_every_moment(&other, &["prune", "-f"], &["load", "-i", text(&archive)]);
+}
+
+#[test]
+fn a_build_may_die_at_any_moment() {
+    let ground = Ground::new();
+    ground.image(&["make", "tiny"]);
+    ground.write(
+        "Dockerfile",
+        "FROM tiny\nCOPY big /\nRUN cat /big /big > /two && sleep 0.1\nRUN sha256sum /two > /sum\n",
+    );
+    ground.write("big", &"content ".repeat(2 << 20));
+    let context = ground.path("context");
+    kill_at_every_moment(
+        &ground,
+        &["build", "-q", "--no-cache", "-t", "app", text(&context)],
+        &["rm", "app"],
+    );
+    let id = ground.id("app");
+    // What killed builds left to the cache comes to the same files.
+    ground.image(&["build", "-q", "-t", "app", text(&context)]);
+    let sum = ground.file("app", "sum");
+    assert!(sum.is_some() && id.starts_with("sha256:"), "{id}");
 }

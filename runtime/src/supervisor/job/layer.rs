@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
 
@@ -11,7 +12,7 @@ use crate::image::unpack::{self, Unpacking};
 use crate::supervisor::ground::Ground;
 use crate::supervisor::name::DiffId;
 use crate::supervisor::node::IDS_PER_SESSION;
-use crate::supervisor::protocol::Refusal;
+use crate::supervisor::protocol::{MAX_LISTED_LAYERS, Refusal};
 use crate::supervisor::worker::{Report, Reporter};
 
 /// Tells which of the layers stand.
@@ -19,6 +20,20 @@ pub(super) fn look(ground: &Ground, mut layers: Vec<DiffId>, reporter: &Reporter
     let folder = open(ground)?;
     layers.retain(|layer| unpack::is_unpacked(folder.as_fd(), layer).unwrap_or(false));
     reporter.send(&Report::Layers(layers), &[]).map_err(|error| refused("look for layers", &error))
+}
+
+/// Lists those that have stood for a while.
+pub(super) fn list(
+    ground: &Ground,
+    after: Option<&DiffId>,
+    min_age_seconds: u64,
+    reporter: &Reporter,
+) -> Result<(), Refusal> {
+    let least = Duration::from_secs(min_age_seconds);
+    let layers = unpack::list(open(ground)?.as_fd(), least, |layer| after.is_none_or(|after| layer > after))
+        .map_err(|errno| refused("list the layers", &errno))?;
+    let page = layers.into_iter().take(MAX_LISTED_LAYERS).collect();
+    reporter.send(&Report::Layers(page), &[]).map_err(|error| refused("list the layers", &error))
 }
 
 /// Unpacks one, in a user namespace over the image range.

@@ -60,9 +60,10 @@ pub enum Reply {
         /// Whether sessions above the last one exist.
         more: bool,
     },
-    /// To [`Request::HaveLayers`](super::Request::HaveLayers): those that stand unpacked.
+    /// To [`Request::HaveLayers`](super::Request::HaveLayers) and [`Request::ListLayers`](super::Request::ListLayers):
+    /// those that stand unpacked.
     Layers {
-        /// A subset of what was asked.
+        /// Which.
         layers: Vec<DiffId>,
     },
     /// To [`Request::StatPath`](super::Request::StatPath) and [`Request::GetArchive`](super::Request::GetArchive).

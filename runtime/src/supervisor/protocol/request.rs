@@ -154,6 +154,14 @@ pub enum Request {
         /// At most [`MAX_LAYERS`](super::MAX_LAYERS).
         layers: Vec<DiffId>,
     },
+    /// Which layers have stood unpacked for a while, in order. Answer: [`Reply::Layers`](super::Reply::Layers), at most
+    /// [`MAX_LISTED_LAYERS`](super::MAX_LISTED_LAYERS); none when there are no more.
+    ListLayers {
+        /// Those above this one.
+        after: Option<DiffId>,
+        /// For so long.
+        min_age_seconds: u64,
+    },
     /// Start a machine for steps of a Dockerfile. It belongs to this connection and ends with it; for everybody else it is not
     /// there. [`Request::Exec`], [`Request::KillExec`], [`Request::EndSession`], [`Request::Stats`] and the requests about archives take its number
     /// with instance 0. Descriptors: \[content of each secret in its order: regular file or pipe\]. Answer:

@@ -63,6 +63,19 @@ impl Supervisor {
         Ok(Outcome::Later)
     }
 
+    pub(super) fn list_layers(
+        &mut self,
+        waiter: Waiter,
+        after: Option<DiffId>,
+        min_age_seconds: u64,
+    ) -> Handled {
+        if !self.has_free_worker() {
+            return Ok(Outcome::Again(Request::ListLayers { after, min_age_seconds }, Vec::new()));
+        }
+        self.employ(Task::Plain { waiter }, Job::ListLayers { after, min_age_seconds }, &[])?;
+        Ok(Outcome::Later)
+    }
+
     /// Whether a worker removes this layer now.
     pub(super) fn is_being_removed(&self, layer: &DiffId) -> bool {
         self.layer_tasks().any(|(handled, removes)| removes && handled == layer)

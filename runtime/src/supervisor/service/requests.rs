@@ -79,6 +79,9 @@ impl Supervisor {
             Request::UnpackLayer { layer } => self.unpack_layer(waiter, layer, given),
             Request::RemoveLayer { layer } => self.remove_layer(waiter, layer),
             Request::HaveLayers { layers } => self.have_layers(waiter, layers),
+            Request::ListLayers { after, min_age_seconds } => {
+                self.list_layers(waiter, after, min_age_seconds)
+            }
             Request::PutArchive { session, instance, path, options } => {
                 self.put_archive(waiter, (session, instance), path, options, given)
             }

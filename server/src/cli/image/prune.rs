@@ -10,6 +10,7 @@ use super::arguments::Prune;
 use super::moment;
 use super::place::Place;
 use crate::config::Config;
+use crate::image::remove_unused;
 
 /// Removes what nothing needs.
 ///
@@ -25,6 +26,9 @@ pub(super) fn run(config: &Config, what: &Prune, out: &mut dyn Write) -> Result<
     let after = place.store.used_layers()?;
     let layers: Vec<DiffId> = before.difference(&after).cloned().collect();
     place.remove_layers(&layers, out)?;
+    if let Some(supervisor) = &mut place.supervisor {
+        remove_unused(&place.store, supervisor)?;
+    }
     pruned.images.iter().try_for_each(|digest| writeln!(out, "deleted: {digest}"))?;
     Ok(writeln!(out, "Total reclaimed space: {}", moment::size(pruned.bytes))?)
 }

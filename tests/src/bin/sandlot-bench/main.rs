@@ -1,11 +1,13 @@
 //! `sandlot-bench`: latencies and throughput of a real node as ratios against floors measured in the same run.
 //!
 //! The floors: a plain clone + exec of the same namespaces, and a bare PTY -> websocket pump that gathers 64 KiB.
-//! Needs root. `sandlot-bench oci` measures the command line of `sandlot-oci` only. Prints one line per figure; `SANDLOT_BENCH_SESSIONS` (default 300) is the size of the crowd.
+//! Needs root. `sandlot-bench oci` measures the command line of `sandlot-oci` only, `sandlot-bench images` pulls only. Prints one
+//! line per figure; `SANDLOT_BENCH_SESSIONS` (default 300) is the size of the crowd.
 
 mod crowd;
 mod echo;
 mod floor;
+mod images;
 mod oci;
 mod pump;
 mod start;
@@ -31,10 +33,19 @@ fn main() -> Result<()> {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "printing is what this program is for")]
 async fn measure() -> Result<()> {
-    for line in tokio::task::spawn_blocking(oci::measure).await?? {
+    let part = std::env::args().nth(1);
+    if part.as_deref() != Some("images") {
+        for line in tokio::task::spawn_blocking(oci::measure).await?? {
+            println!("{line}");
+        }
+    }
+    if part.as_deref() == Some("oci") {
+        return Ok(());
+    }
+    for line in tokio::task::spawn_blocking(images::measure).await?? {
         println!("{line}");
     }
-    if std::env::args().nth(1).is_some_and(|part| part == "oci") {
+    if part.as_deref() == Some("images") {
         return Ok(());
     }
     let node = TestNode::with(Options { config: CONFIG.to_owned(), ..Options::default() })?;
