@@ -159,7 +159,7 @@ fn unpacked_layers_are_listed() {
         layers
     };
     let layer = node.layer.clone();
-    assert_eq!(list(None, 0), [layer.clone()]);
+    assert_eq!(list(None, 0), std::slice::from_ref(&layer));
     assert_eq!(list(Some(layer), 0), []);
     assert_eq!(list(None, 3600), []);
 }
