@@ -115,7 +115,7 @@ pub(crate) fn run(program: &str, arguments: &[&str]) -> String {
     said(output.unwrap_or_else(|error| panic!("{program}: {error} (Debian: apt install {program})")))
 }
 
-fn said(output: Output) -> String {
+pub(crate) fn said(output: Output) -> String {
     let error = String::from_utf8_lossy(&output.stderr);
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "status {:?}: {said}{error}", output.status.code());

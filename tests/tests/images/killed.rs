@@ -3,9 +3,14 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use sandlot_tests::api::Api;
+use sandlot_tests::node::{Options, TestNode};
 use sandlot_tests::registry::DockerRegistry;
+use sandlot_tests::wait::{self, PATIENCE};
 
-use crate::fixture::{Ground, text};
+use crate::fixture::{Ground, names, run, said, text};
 
 /// Moments of each kind of work at which it is killed, unless `SANDLOT_KILLS` says how many.
 const MOMENTS: u32 = 12;
@@ -106,4 +111,57 @@ fn a_build_may_die_at_any_moment() {
     ground.image(&["build", "-q", "-t", "app", text(&context)]);
     let sum = ground.file("app", "sum");
     assert!(sum.is_some() && id.starts_with("sha256:"), "{id}");
+}
+
+/// Ends the supervisor, and with it the worker that unpacks, at a moment of the work.
+#[expect(clippy::disallowed_methods, reason = "a test's own process")]
+fn kill_the_supervisor(node: &TestNode, work: &[&str], after: Duration) {
+    let mut child = node.command(work).unwrap().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(after);
+    let pid = node.supervisor_pid().unwrap();
+    kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL).unwrap();
+    // It may have been through, or been told.
+    child.wait().unwrap();
+    let another = || node.supervisor_pid().ok().filter(|found| *found != pid);
+    wait::until("a new supervisor", PATIENCE, another).unwrap();
+}
+
+#[tokio::test]
+async fn unpacking_may_die_at_any_moment() {
+    let config = "[playgrounds.big]\nimage = \"big\"\nuser = \"root\"\n".to_owned();
+    let node = TestNode::with(Options { config, ..Options::default() }).unwrap();
+    let ground = Ground::new();
+    let archive = make_many_files(&ground);
+    let image = |words: &[&str]| said(node.command(&[&["image"], words].concat()).unwrap().output().unwrap());
+    let layers = || names(&node.state_dir().join("node/layers"));
+    let others = layers().len();
+    let begun = Instant::now();
+    image(&["import", &archive, "big"]);
+    let length = begun.elapsed();
+    for moment in 1..=moments() {
+        image(&["rm", "big"]);
+        kill_the_supervisor(&node, &["image", "import", &archive, "big"], length * moment / moments());
+        assert_eq!(image(&["verify"]).trim(), "the content store is whole");
+        let whole = || layers().iter().all(|name| name.len() == 64).then_some(());
+        wait::until("the end of what was left half unpacked", PATIENCE, whole).unwrap();
+        image(&["import", &archive, "big"]);
+    }
+    assert_eq!(layers().len(), others + 1);
+    let session = Api::new(&node.url()).unwrap().create("big").await.unwrap();
+    assert_eq!(session.sh("ls /many | wc -l").await.unwrap(), (0, "4000\n".to_owned()));
+    session.close().await.unwrap();
+}
+
+/// The root file system of `tiny`, and 4,000 files.
+fn make_many_files(ground: &Ground) -> String {
+    let path = ground.path("many.tar");
+    ground.image(&["make", "tiny"]);
+    ground.image(&["export", "-o", text(&path), "tiny"]);
+    let folder = ground.path("files/many");
+    std::fs::create_dir_all(&folder).unwrap();
+    for number in 0..4000 {
+        std::fs::write(folder.join(number.to_string()), "x".repeat(2000)).unwrap();
+    }
+    run("tar", &["--owner=0", "--group=0", "-C", text(&ground.path("files")), "-rf", text(&path), "many"]);
+    text(&path).to_owned()
 }

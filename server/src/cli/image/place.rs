@@ -10,8 +10,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
 use sandlot_runtime::image::Store;
-use sandlot_runtime::supervisor::client::Client;
+use sandlot_runtime::supervisor::client::{Client, ClientError};
 use sandlot_runtime::supervisor::node::NodeFile;
+use sandlot_runtime::supervisor::protocol::RefusalKind;
 
 use super::pack;
 use crate::config::Config;
@@ -85,8 +86,12 @@ fn supervisor(config: &Config) -> Result<Option<Client>> {
     }
     let Ok(mut client) = Client::connect(&config.supervisor_socket()) else { return Ok(None) };
     client.set_timeout(UNPACK_TIMEOUT);
-    client.hello().context("greet the supervisor")?;
-    Ok(Some(client))
+    match client.hello() {
+        Ok(_) => Ok(Some(client)),
+        // One that was started for a build, and is ending with it.
+        Err(ClientError::Refused(refusal)) if refusal.kind == RefusalKind::Busy => Ok(None),
+        Err(error) => Err(error).context("greet the supervisor"),
+    }
 }
 
 /// Root becomes serve's uid for good; anyone else stays who they are.

@@ -1,7 +1,7 @@
 //! `sandlot-bench`: latencies and throughput of a real node as ratios against floors measured in the same run.
 //!
 //! The floors: a plain clone + exec of the same namespaces, and a bare PTY -> websocket pump that gathers 64 KiB.
-//! Needs root. `sandlot-bench oci` measures the command line of `sandlot-oci` only, `sandlot-bench images` pulls only. Prints one
+//! Needs root. `sandlot-bench oci` measures the command line of `sandlot-oci` only, `sandlot-bench images` images only. Prints one
 //! line per figure; `SANDLOT_BENCH_SESSIONS` (default 300) is the size of the crowd.
 
 mod crowd;
@@ -43,6 +43,9 @@ async fn measure() -> Result<()> {
         return Ok(());
     }
     for line in tokio::task::spawn_blocking(images::measure).await?? {
+        println!("{line}");
+    }
+    for line in images::measure_starts().await? {
         println!("{line}");
     }
     if part.as_deref() == Some("images") {
