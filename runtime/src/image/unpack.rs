@@ -27,9 +27,10 @@ use nix::errno::Errno;
 use nix::fcntl::{
     AtFlags, Flock, FlockArg, OFlag, OpenHow, RenameFlags, ResolveFlag, openat, openat2, renameat2,
 };
+use nix::sys::signal::kill;
 use nix::sys::stat::{Mode, fstatat, mkdirat};
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{Gid, Uid, fchown, fsync, pipe, syncfs};
+use nix::unistd::{Gid, Pid, Uid, fchown, fsync, pipe, syncfs};
 
 use crate::supervisor::name::DiffId;
 use crate::sys::clone::{Cloned, clone};
@@ -139,10 +140,12 @@ pub fn unpack(unpacking: &Unpacking<'_>) -> Result<(), Error> {
     if is_unpacked(layers, layer).map_err(during("look for the layer"))? {
         return Ok(());
     }
+    // A worker that was killed in the middle of a write may have outlived the supervisor's last look.
+    remove_where(layers, is_abandoned).map_err(during("remove old attempts"))?;
     let name = format!("{UNFINISHED}unpack-{}", std::process::id());
     let done = unpack_as(&name, unpacking);
     if done.is_err() {
-        // What cannot be removed now is removed at the next start of the supervisor.
+        // What cannot be removed now is removed at the next attempt, or start of the supervisor.
         tree::remove(layers, name.as_str()).ok();
     }
     done
@@ -251,13 +254,23 @@ fn open_folder<P: ?Sized + NixPath>(layers: BorrowedFd<'_>, name: &P) -> nix::Re
 /// # Errors
 /// What the kernel gives.
 pub fn remove_unfinished(layers: BorrowedFd<'_>) -> nix::Result<()> {
+    remove_where(layers, |_| true)
+}
+
+/// Whether the process that its name tells is no more. One that has just begun may not have its lock yet.
+fn is_abandoned(name: &[u8]) -> bool {
+    let pid = std::str::from_utf8(name).ok().and_then(|name| name.split('-').nth(1)?.parse().ok());
+    pid.is_some_and(|pid| kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH))
+}
+
+fn remove_where(layers: BorrowedFd<'_>, wanted: impl Fn(&[u8]) -> bool) -> nix::Result<()> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let mut listing = nix::dir::Dir::openat(layers, ".", flags, Mode::empty())?;
     for entry in listing.iter() {
         let entry = entry?;
         let name = entry.file_name();
         let unfinished = name.to_bytes().starts_with(UNFINISHED.as_bytes());
-        if !unfinished || matches!(name.to_bytes(), b"." | b"..") {
+        if !unfinished || matches!(name.to_bytes(), b"." | b"..") || !wanted(name.to_bytes()) {
             continue;
         }
         let busy = open_folder(layers, name)

@@ -26,10 +26,20 @@ pub(super) fn kill(node: &NodeFile) {
         Ok((sessions, tree)) => kill_sessions(&tree, sessions),
         Err(error) => log::warn(format_args!("find what is left: {error}")),
     }
+    outlive_children();
 }
 
-/// Kills whatever has become a child of this process: pid 1 of each instance, and workers.
-fn kill_children() {
+/// Waits for workers, and for what they leave in turn: while one lives, its half-done work counts as being done.
+fn outlive_children() {
+    let until = Moment::now().after(PATIENCE);
+    while kill_children() && Moment::now() < until {
+        reap();
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// Kills whatever has become a child of this process: pid 1 of each instance, and workers. Whether there was any.
+fn kill_children() -> bool {
     let path = format!("/proc/self/task/{}/children", getpid());
     let children = std::fs::read_to_string(path).unwrap_or_default();
     for pid in children.split_whitespace().filter_map(|word| word.parse().ok()) {
@@ -38,6 +48,7 @@ fn kill_children() {
             log::warn(format_args!("kill process {pid}: {errno}"));
         }
     }
+    !children.trim().is_empty()
 }
 
 fn kill_sessions(tree: &Tree, mut left: Vec<SessionNumber>) {
