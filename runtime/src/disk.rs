@@ -16,7 +16,7 @@ mod image;
 mod probe;
 mod project;
 mod ready;
-mod room;
+pub(crate) mod room;
 mod template;
 
 pub use backing::device_below;

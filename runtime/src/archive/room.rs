@@ -3,23 +3,19 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use nix::sys::statvfs::fstatvfs;
+use crate::disk::room::Watch;
 
 /// Entries of one layer, at most.
 const MAX_ENTRIES: u64 = 4_000_000;
 /// Bytes of files of one layer, at most; a sparse file counts as long as it says it is.
 const MAX_BYTES: u64 = 64 << 30;
-/// Written bytes after which the disk is asked again.
-const ASK_AGAIN_BYTES: u64 = 64 << 20;
-/// What stays free for everyone else.
-const RESERVE_BYTES: u64 = 512 << 20;
 
 /// What is used so far.
 #[derive(Debug, Default)]
 pub(super) struct Room {
     entries: u64,
     bytes: u64,
-    asked_at: u64,
+    disk: Watch,
 }
 
 impl Room {
@@ -38,14 +34,24 @@ impl Room {
         if self.bytes > MAX_BYTES {
             return Err(io::Error::other(format!("more than {MAX_BYTES} bytes of files")));
         }
-        if self.bytes - self.asked_at < ASK_AGAIN_BYTES {
-            return Ok(());
-        }
-        self.asked_at = self.bytes;
-        let disk = fstatvfs(tree)?;
-        if disk.blocks_available() * disk.fragment_size() < RESERVE_BYTES {
-            return Err(io::Error::other("the node's disk is nearly full"));
-        }
-        Ok(())
+        self.disk.bytes(tree, more)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn what_a_tar_may_write_is_bounded() {
+        let folder = std::fs::File::open(std::env::temp_dir()).unwrap();
+        let mut room = Room { entries: MAX_ENTRIES - 1, bytes: MAX_BYTES - 1, disk: Watch::default() };
+        room.entry().unwrap();
+        assert!(room.entry().unwrap_err().to_string().contains("entries"));
+        room.bytes(folder.as_fd(), 1).unwrap();
+        assert!(room.bytes(folder.as_fd(), 1).unwrap_err().to_string().contains("bytes of files"));
+        assert!(room.bytes(folder.as_fd(), u64::MAX).is_err());
     }
 }

@@ -92,3 +92,34 @@ fn mistakes_get_a_sentence() {
     }
     assert_eq!(ground.image(&["verify"]).trim(), "the content store is whole");
 }
+
+/// A gigabyte of zeros in a megabyte, onto a disk that has room for a tenth of it.
+#[test]
+fn what_grows_beyond_the_disk_is_refused_and_leaves_nothing() {
+    let ground = Ground::new();
+    let bomb = ground.path("bomb.tar.gz");
+    let encoder =
+        flate2::write::GzEncoder::new(std::fs::File::create(&bomb).unwrap(), flate2::Compression::fast());
+    let mut tar = tar::Builder::new(encoder);
+    let mut header = tar::Header::new_gnu();
+    header.set_size(1 << 30);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, "zeros", std::io::Read::take(std::io::repeat(0), 1 << 30)).unwrap();
+    tar.into_inner().unwrap().finish().unwrap();
+    let state = ground.path("state");
+    std::fs::create_dir(&state).unwrap();
+    let import = ground.command(&["import", text(&bomb), "bomb"]);
+    // The mount is gone with its namespace.
+    let script = "mount -t tmpfs -o size=600m,mode=755 none $0 && \"$@\"; du -sk $0";
+    let mut command = std::process::Command::new("unshare");
+    command
+        .args(["--mount", "sh", "-c", script])
+        .arg(&state)
+        .arg(import.get_program())
+        .args(import.get_args());
+    let output = command.output().unwrap();
+    let (said, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(error.contains("the node's disk is nearly full"), "{error}");
+    let left: u64 = said.lines().last().unwrap().split_whitespace().next().unwrap().parse().unwrap();
+    assert!(left < 1024, "{left} KiB are left");
+}

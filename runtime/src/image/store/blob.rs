@@ -13,6 +13,7 @@ use nix::fcntl::{Flock, FlockArg};
 use oci_spec::image::{Descriptor, MediaType};
 
 use super::Store;
+use crate::disk::room::Watch;
 use crate::image::compression::copy;
 use crate::image::digest::{Algorithm, Hasher};
 use crate::image::{Digest, Error};
@@ -61,6 +62,21 @@ pub struct Incoming {
     hasher: Hasher,
     expected: Option<Blob>,
     length: u64,
+    disk: Watch,
+    unwanted: Unwanted,
+}
+
+/// A file that is removed unless it is completed: nobody can go on with it.
+#[derive(Debug, Default)]
+struct Unwanted(Option<PathBuf>);
+
+impl Drop for Unwanted {
+    fn drop(&mut self) {
+        if let Some(path) = self.0.take() {
+            // Else the next collection does.
+            fs::remove_file(path).ok();
+        }
+    }
 }
 
 impl Incoming {
@@ -71,7 +87,16 @@ impl Incoming {
         let path = folder.join(format!("{}-{number}", std::process::id()));
         let file = open(&path)?.ok_or_else(|| busy(&path))?;
         file.set_len(0).map_err(Error::io("empty", path.display().to_string()))?;
-        Ok(Self { file, path, hasher: Hasher::new(Algorithm::Sha256), expected: None, length: 0 })
+        let unwanted = Unwanted(Some(path.clone()));
+        Ok(Self {
+            file,
+            path,
+            hasher: Hasher::new(Algorithm::Sha256),
+            expected: None,
+            length: 0,
+            disk: Watch::default(),
+            unwanted,
+        })
     }
 
     /// One whose digest and size are known; goes on with what a dead process left. `None` while another writes it.
@@ -83,7 +108,15 @@ impl Incoming {
         let path = folder.join(format!("{}-{hex}.{PART}", algorithm.name()));
         let Some(file) = open(&path)? else { return Ok(None) };
         let hasher = Hasher::new(algorithm);
-        let mut incoming = Self { file, path, hasher, expected: Some(expected), length: 0 };
+        let mut incoming = Self {
+            file,
+            path,
+            hasher,
+            expected: Some(expected),
+            length: 0,
+            disk: Watch::default(),
+            unwanted: Unwanted::default(),
+        };
         incoming.read_again()?;
         Ok(Some(incoming))
     }
@@ -114,7 +147,7 @@ impl Incoming {
     }
 
     /// Checks digest and size, and brings it to the disk. What is wrong is removed.
-    pub(super) fn complete(self) -> Result<Complete, Error> {
+    pub(super) fn complete(mut self) -> Result<Complete, Error> {
         let name = self.path.display().to_string();
         let found = Blob { digest: self.hasher.finish(), size: self.length };
         if let Some(expected) = self.expected.filter(|expected| *expected != found) {
@@ -122,6 +155,7 @@ impl Incoming {
             return Err(differs(expected, found));
         }
         self.file.sync_data().map_err(Error::io("sync", name))?;
+        self.unwanted.0 = None;
         Ok(Complete { blob: found, path: self.path, _file: self.file })
     }
 
@@ -146,6 +180,7 @@ impl Write for Incoming {
         if self.length + bytes.len() as u64 > limit {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {limit} bytes came")));
         }
+        self.disk.bytes(&*self.file, bytes.len() as u64)?;
         let written = self.file.write(bytes)?;
         self.hasher.update(bytes.get(..written).unwrap_or_default());
         self.length += written as u64;

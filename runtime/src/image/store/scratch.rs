@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::Store;
 use super::blob::MAX_BLOB_BYTES;
+use crate::disk::room::Watch;
 use crate::image::Error;
 use crate::image::compression::{copy, uncompressed};
 
@@ -40,7 +41,12 @@ impl Store {
     pub(in crate::image) fn spool(&self, mut from: impl Read, what: &str) -> Result<File, Error> {
         let mut into = self.scratch()?;
         let mut bounded = (&mut from).take(MAX_BLOB_BYTES + 1);
-        let length = copy(&mut bounded, |bytes| into.write_all(bytes)).map_err(Error::io("read", what))?;
+        let mut disk = Watch::default();
+        let length = copy(&mut bounded, |bytes| {
+            disk.bytes(&into, bytes.len() as u64)?;
+            into.write_all(bytes)
+        });
+        let length = length.map_err(Error::io("read", what))?;
         if length > MAX_BLOB_BYTES {
             return Err(Error::TooLarge { object: what.to_owned(), limit: MAX_BLOB_BYTES });
         }
