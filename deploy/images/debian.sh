@@ -48,7 +48,7 @@ Acquire::Languages "none";
 Binary::apt::APT::Keep-Downloaded-Packages "false";
 DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/archives/partial/*.deb || true"; };
 APT
-# Nothing is started while packages are set up.
+# Nothing is started while packages are set up later; mmdebstrap has one of its own and takes it away.
 mkdir -p "$work/usr/sbin"
 printf '#!/bin/sh\nexit 101\n' > "$work/usr/sbin/policy-rc.d"
 chmod 755 "$work/usr/sbin/policy-rc.d"
@@ -68,9 +68,9 @@ unshare --mount --propagation private mmdebstrap --mode=root --variant=minbase -
     --dpkgopt='path-exclude=/usr/share/locale/*' \
     --dpkgopt='path-exclude=/usr/share/lintian/*' \
     --customize-hook="sync-in $work/etc /etc" \
-    --customize-hook="sync-in $work/usr /usr" \
     --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin "$1"/var/cache/debconf/*-old "$1"/var/log/*.log "$1"/var/log/apt' \
     --customize-hook='rm -f "$1/etc/hostname" "$1/etc/resolv.conf" "$1/etc/machine-id" "$1/etc/apt/apt.conf.d/99mmdebstrap"' \
     --customize-hook='echo "progress 95 writing the archive" >&2' \
     "$suite" "$output" $sources >&2
+tar --format=gnu --owner=0 --group=0 --mtime="@$SOURCE_DATE_EPOCH" -C "$work" -rf "$output" ./usr/sbin/policy-rc.d
 echo "progress 100 done" >&2
