@@ -5,9 +5,10 @@ use std::io::{Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use sandlot_runtime::supervisor::client::{Client, ClientError};
-use sandlot_runtime::supervisor::name::{InstanceIndex, SessionNumber};
+use sandlot_runtime::supervisor::name::{ExecNumber, InstanceIndex, SessionNumber};
 use sandlot_runtime::supervisor::protocol::{
-    BuildMount, BuildNetwork, CacheSharing, EndReason, FromSupervisor, Machine, RefusalKind, Reply, Request,
+    BuildMount, BuildNetwork, CacheSharing, EndReason, Event, FromSupervisor, Machine, RefusalKind, Reply,
+    Request,
 };
 use tar::EntryType;
 
@@ -108,6 +109,27 @@ fn a_build_is_its_clients_own_and_no_session() {
     end(&mut client, build);
     drop(other);
     node.until_descriptors(welcome.pid, &before);
+}
+
+#[test]
+fn a_build_outlives_a_new_supervisor_program() {
+    let node = Node::start();
+    let mut client = node.client();
+    let build = start(&node, &mut client, &[], &[]);
+    let script = "echo before > /file; until test -e /go; do usleep 1000; done; cat /file; exit 3";
+    let pipes = node.exec(&mut client, build.get(), 1, &["sh", "-c", script]);
+    assert_eq!(node.client().call(Request::Reexec, &[]).unwrap().0, Reply::Done);
+    run(&node, &mut client, build, 2, "echo > /go");
+    let status = crate::wait_for(&mut client, |event| match event {
+        Event::ExecEnded { exec: ExecNumber(1), status, .. } => Some(*status),
+        _ => None,
+    });
+    assert_eq!(status.code, Some(3));
+    drop(pipes);
+    let changed = diff(&mut client, build);
+    assert!(changed.iter().any(|line| line.contains("file \"before")), "{changed:?}");
+    drop(client);
+    until("the build is gone", || node.session_processes() == 0);
 }
 
 #[test]
