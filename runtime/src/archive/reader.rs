@@ -130,6 +130,7 @@ impl<R: Read> Reader<R> {
         while let Some(rest) = block.get_mut(filled..).filter(|rest| !rest.is_empty()) {
             match self.from.read(rest) {
                 Ok(0) if filled == 0 => return Ok(None),
+                Ok(0) if self.at == 0 => return Err(malformed("it is no tar: it is too short")),
                 Ok(0) => return Err(ends_early()),
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -1,9 +1,9 @@
 //! The context of a build: the files that COPY and ADD may take, and the Dockerfile.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek};
 
-use sandlot_runtime::image::{Algorithm, Digest, Hasher, Store};
+use sandlot_runtime::image::{Algorithm, Digest, Hasher, Store, open_tar};
 
 use super::error::{Error, Result};
 use super::files::Files;
@@ -24,6 +24,26 @@ impl Context {
     pub fn from_tar(store: &Store, tar: File) -> Result<Self> {
         let tar = store.spool_tar(tar)?;
         Ok(Self { files: Files::read(tar).map_err(Error::io("read the context"))? })
+    }
+
+    /// Takes what `docker build -` takes: a tar, or the text of a Dockerfile alone, which then has no files.
+    ///
+    /// # Errors
+    /// As for [`Self::from_tar`], and when a text is longer than `limit` bytes.
+    pub fn from_stream(store: &Store, stream: File, limit: usize) -> Result<(Self, Option<Vec<u8>>)> {
+        let failed = || Error::io("read the context");
+        let mut spooled = store.spool_tar(stream)?;
+        let is_tar = open_tar(&spooled)?.is_some();
+        spooled.rewind().map_err(failed())?;
+        if is_tar {
+            return Ok((Self { files: Files::read(spooled).map_err(failed())? }, None));
+        }
+        let mut text = Vec::new();
+        (&mut spooled).take(limit as u64 + 1).read_to_end(&mut text).map_err(failed())?;
+        if text.len() > limit {
+            return Err(Error::Request("standard input is neither a tar nor a Dockerfile".to_owned()));
+        }
+        Ok((Self { files: Files::empty() }, Some(text)))
     }
 
     /// A file of the context, if it is there.

@@ -61,10 +61,14 @@ pub(super) struct Files {
 impl Files {
     /// Reads the table of an uncompressed tar from its beginning.
     pub(super) fn read(tar: File) -> io::Result<Self> {
-        let mut files = Self::default();
+        let mut files = Self::empty();
         files.add(tar, b"")?;
-        files.entries.entry(Vec::new()).or_insert_with(Entry::folder);
         Ok(files)
+    }
+
+    /// A table of nothing but its top.
+    pub(super) fn empty() -> Self {
+        Self { tars: Vec::new(), entries: BTreeMap::from([(Vec::new(), Entry::folder())]) }
     }
 
     /// Adds the entries of another tar below a folder.

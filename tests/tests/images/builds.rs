@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use sandlot_tests::wait::{self, PATIENCE};
 
-use crate::fixture::{Ground, text};
+use crate::fixture::{Ground, run, text};
 
 fn ground() -> Ground {
     let ground = Ground::new();
@@ -142,6 +142,27 @@ fn a_killed_build_leaves_nothing_and_goes_on_where_it_was() {
     let said = ground.built("app", "FROM tiny\nRUN echo one > /one\nRUN echo two\n", &[]);
     assert_eq!(said.matches("Using cache").count(), 1);
     assert_eq!(ground.image(&["verify"]).trim(), "the content store is whole");
+}
+
+#[test]
+fn standard_input_is_a_tar_or_a_dockerfile() {
+    let ground = ground();
+    let from = |input: &std::path::Path| {
+        let mut command = ground.command(&["build", "-t", "app", "-"]);
+        command.stdin(std::fs::File::open(input).unwrap()).output().unwrap()
+    };
+    ground.write("Dockerfile", "FROM tiny\nRUN echo text > /from\n");
+    crate::fixture::said(from(&ground.path("context/Dockerfile")));
+    assert_eq!(ground.file("app", "from").as_deref(), Some("text\n"));
+    ground.write("Dockerfile", "FROM tiny\nCOPY a.txt /from\n");
+    ground.write("a.txt", "tar");
+    let tar = ground.path("context.tar.xz");
+    run("tar", &["-C", text(&ground.path("context")), "-caf", text(&tar), "."]);
+    crate::fixture::said(from(&tar));
+    assert_eq!(ground.file("app", "from").as_deref(), Some("tar"));
+    ground.write("Dockerfile", "FROM tiny\nCOPY a.txt /\n");
+    let error = String::from_utf8(from(&ground.path("context/Dockerfile")).stderr).unwrap();
+    assert!(error.contains("line 2: copy `a.txt`: no such file"), "{error}");
 }
 
 /// Answers every request with a file, until the test ends.

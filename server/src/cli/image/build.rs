@@ -214,7 +214,12 @@ fn request(
     secrets: BTreeMap<String, Secret>,
     limits: Limits,
 ) -> Result<Request> {
-    let mut context = Files::from_tar(store, context)?;
+    let (mut context, dockerfile) = match dockerfile {
+        None if what.context == Path::new("-") && what.file.is_none() => {
+            Files::from_stream(store, context, MAX_FILE_BYTES)?
+        }
+        dockerfile => (Files::from_tar(store, context)?, dockerfile),
+    };
     let name = what
         .file
         .as_deref()
