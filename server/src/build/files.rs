@@ -92,6 +92,11 @@ impl Files {
         Ok(())
     }
 
+    /// Adds a folder, unless something is there.
+    pub(super) fn folder(&mut self, path: &[u8], mode: u32, owner: (u64, u64)) {
+        self.entries.entry(path.to_vec()).or_insert_with(|| Entry { mode, owner, ..Entry::folder() });
+    }
+
     /// Lets a path lead to another one.
     pub(super) fn link(&mut self, path: &[u8], target: &[u8]) {
         let kind = Kind::Link([b"/", target].concat());

@@ -5,7 +5,7 @@ use std::io;
 use sandlot_runtime::image::{Algorithm, Hasher};
 
 use super::error::{Error, Result};
-use super::files::{Entry, Files, Kind, joined, last, plain};
+use super::files::{Entry, Files, Kind, joined, last, parts, plain};
 use super::glob::{Glob, is_pattern};
 use super::ignore::Ignore;
 
@@ -18,12 +18,30 @@ pub(super) struct Source {
     pub(super) name: Vec<u8>,
     /// Whether its content goes to the destination instead of itself.
     pub(super) is_folder: bool,
+    /// Folders below the destination that it goes to, as in the table: how many of its path's parts come before them,
+    /// and the path to the last one. Nothing without `--parents`.
+    pub(super) parents: Option<(usize, Vec<u8>)>,
 }
 
 impl Source {
     /// The whole table.
     pub(super) fn everything() -> Self {
-        Self { path: Vec::new(), name: Vec::new(), is_folder: true }
+        Self { path: Vec::new(), name: Vec::new(), is_folder: true, parents: None }
+    }
+
+    /// Each of those folders: below the destination, and in the table.
+    pub(super) fn folders(&self) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+        let (left_out, path) = self.parents.clone().unwrap_or_default();
+        let names: Vec<Vec<u8>> = parts(&path).filter(|part| !part.is_empty()).map(<[u8]>::to_vec).collect();
+        (left_out + 1..=names.len()).map(move |end| {
+            let part = |from: usize| names.get(from..end).unwrap_or_default().join(&b'/');
+            (part(left_out), part(0))
+        })
+    }
+
+    /// Where its content goes below the destination.
+    pub(super) fn prefix(&self) -> Vec<u8> {
+        self.folders().last().map(|(below, _)| below).unwrap_or_default()
     }
 }
 
@@ -31,23 +49,24 @@ impl Source {
 ///
 /// # Errors
 /// When one is not there, or a pattern fits nothing.
-pub(super) fn find(files: &Files, wanted: &[String], line: usize) -> Result<Vec<Source>> {
+pub(super) fn find(files: &Files, wanted: &[String], with_parents: bool, line: usize) -> Result<Vec<Source>> {
     let mut found = Vec::new();
     for text in wanted {
         let missing = || Error::at(line, format!("copy `{text}`: no such file or folder"));
         let path = plain(text.as_bytes())
             .ok_or_else(|| Error::at(line, format!("copy `{text}`: it is outside the context")))?;
         let before = found.len();
+        let left_out = with_parents.then(|| parts_before_pivot(text));
         if is_pattern(text) {
             let pattern = Glob::new(&String::from_utf8_lossy(&path))
                 .map_err(|cause| Error::at(line, format!("copy `{text}`: {cause}")))?;
             for (name, _) in files.all().filter(|(name, _)| !name.is_empty()) {
                 if pattern.matches(&String::from_utf8_lossy(name)) {
-                    found.extend(source(files, name));
+                    found.extend(source(files, name, left_out));
                 }
             }
         } else {
-            found.extend(source(files, &path));
+            found.extend(source(files, &path, left_out));
         }
         if found.len() == before {
             return Err(missing());
@@ -56,10 +75,20 @@ pub(super) fn find(files: &Files, wanted: &[String], line: usize) -> Result<Vec<
     Ok(found)
 }
 
-fn source(files: &Files, path: &[u8]) -> Option<Source> {
+/// What stands before `/./` is not kept of a path.
+fn parts_before_pivot(text: &str) -> usize {
+    let text = text.trim_start_matches("./");
+    let before = text.find("/./").and_then(|at| text.get(..at)).unwrap_or_default();
+    before.split('/').filter(|part| !matches!(*part, "" | ".")).count()
+}
+
+fn source(files: &Files, path: &[u8], left_out: Option<usize>) -> Option<Source> {
     let resolved = files.resolve(path)?;
     let is_folder = files.get(&resolved).is_none_or(|entry| entry.kind == Kind::Folder);
-    Some(Source { name: last(path).to_vec(), path: resolved, is_folder })
+    let end = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+    let above = if is_folder { path } else { path.get(..end).unwrap_or_default() };
+    let parents = left_out.map(|left_out| (left_out, above.to_vec()));
+    Some(Source { name: last(path).to_vec(), path: resolved, is_folder, parents })
 }
 
 /// What is copied of a source: names below the destination, the entry, and where it is in the table.
@@ -92,6 +121,11 @@ pub(super) fn hash(
     hasher: &mut Hasher,
 ) -> io::Result<()> {
     hasher.update(&[u8::from(source.is_folder)]);
+    for (below, path) in source.folders() {
+        let mode = files.get(&path).map_or(0o755, |entry| entry.mode);
+        hasher.update(&below);
+        hasher.update(format!("\0{mode:o}\0").as_bytes());
+    }
     if source.is_folder {
         let mode = files.get(&source.path).map_or(0o755, |entry| entry.mode);
         hasher.update(&mode.to_le_bytes());

@@ -34,9 +34,6 @@ pub(super) fn copy(
     client: &mut Client,
 ) -> Result<()> {
     let line = step.line;
-    if copy.parents {
-        return Err(Error::at(line, "COPY --parents is not supported"));
-    }
     let words = Words::replace(stage, copy, is_add, line)?;
     let downloads = download::all(stage, &words.urls, copy.checksum.as_deref(), line)?;
     let key = key(stage, &words, copy, &downloads, is_add, line)?;
@@ -49,7 +46,7 @@ pub(super) fn copy(
         &key,
         &text,
         |stage, client| {
-            let fetch = |from| fetch::files(stage, from, &words.sources, client);
+            let fetch = |from| fetch::files(stage, from, &words, client);
             Ok((Fittings::default(), words.from.as_deref().map(fetch).transpose()?))
         },
         |stage, machine, foreign| {
@@ -75,8 +72,8 @@ fn key(
     key.add(&absolute(stage.so_far.config.folder(), &words.destination));
     let folder = words.destination.ends_with('/');
     key.add(&format!(
-        "{folder} {is_add} {:?} {:?} {} {:?}",
-        copy.unpack, words.chown, words.chmod_text, copy.excludes
+        "{folder} {is_add} {:?} {:?} {} {:?} {}",
+        copy.unpack, words.chown, words.chmod_text, copy.excludes, copy.parents
     ));
     for (name, text) in &words.documents {
         key.add(name);
@@ -92,7 +89,7 @@ fn key(
         }
         None => {
             let files = &stage.shared.request.context.files;
-            for source in select::find(files, &words.sources, line)? {
+            for source in select::find(files, &words.sources, copy.parents, line)? {
                 key.add(&String::from_utf8_lossy(&source.name));
                 select::hash(files, &source, &words.leaves_out, false, key.hasher())
                     .map_err(Error::io("read the context"))?;

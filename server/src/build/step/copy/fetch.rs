@@ -2,6 +2,7 @@
 
 use sandlot_runtime::supervisor::client::Client;
 
+use super::words::Words;
 use crate::build::error::{Error, Result};
 use crate::build::files::Files;
 use crate::build::glob;
@@ -10,18 +11,13 @@ use crate::build::stage::StageRun;
 use crate::build::step::absolute;
 
 /// Files of another stage or image: what the sources have in common, as a table with its paths from the root.
-pub(super) fn files(
-    stage: &StageRun<'_>,
-    from: &str,
-    sources: &[String],
-    client: &mut Client,
-) -> Result<Files> {
+pub(super) fn files(stage: &StageRun<'_>, from: &str, words: &Words, client: &mut Client) -> Result<Files> {
     let shared = stage.shared;
     let layers = stage.from(from)?.layers.clone();
     layers.unpack(&shared.lease, client)?;
     let mut machine = BuildMachine::start(client, &layers, shared.request.limits, &Fittings::default())?;
     let mut all = Files::default();
-    for source in sources {
+    for source in &words.sources {
         let fixed = fixed_part(source);
         // Links on the way are followed by the machine, the last one here.
         let tar = machine.get(&format!("/{fixed}"), |tar| Ok(shared.lease.store().spool_tar(tar)?))?;
@@ -29,8 +25,22 @@ pub(super) fn files(
         let parent = fixed.rsplit_once('/').map_or("", |(parent, _)| parent);
         all.add(tar, parent.as_bytes()).map_err(Error::io("read files of another image"))?;
         follow(&mut machine, &mut all, &fixed, stage)?;
+        if words.parents {
+            look_at_folders(&mut machine, &mut all, parent)?;
+        }
     }
     Ok(all)
+}
+
+/// The folders that a source is in.
+fn look_at_folders(machine: &mut BuildMachine<'_>, all: &mut Files, mut path: &str) -> Result<()> {
+    while !path.is_empty() {
+        if let Some(stat) = machine.stat(&format!("/{path}/"))? {
+            all.folder(path.as_bytes(), stat.mode & 0o7777, (stat.uid.into(), stat.gid.into()));
+        }
+        path = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+    }
+    Ok(())
 }
 
 /// A source that is a link: what it leads to is needed as well.

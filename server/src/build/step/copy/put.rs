@@ -9,7 +9,7 @@ use super::Words;
 use super::download::Fetched;
 use crate::build::chmod::Mode;
 use crate::build::error::{Error, Result};
-use crate::build::files::{Entry, Files, Kind};
+use crate::build::files::{Entry, Files, Kind, joined};
 use crate::build::ignore::Ignore;
 use crate::build::machine::BuildMachine;
 use crate::build::owner;
@@ -54,7 +54,7 @@ impl Put {
             || matches!(words.destination.as_str(), "." | "..")
             || words.destination.ends_with("/.");
         Ok(Self {
-            is_folder: is_there || several || named,
+            is_folder: is_there || several || named || words.parents,
             owner: words.chown.as_ref().map(|text| owner::find(machine, text, line)).transpose()?,
             chmod: words.chmod.clone(),
             keeps_owner: words.from.is_some(),
@@ -80,7 +80,7 @@ impl Put {
         unpacks: bool,
         line: usize,
     ) -> Result<()> {
-        let found = select::find(files, &words.sources, line)?;
+        let found = select::find(files, &words.sources, words.parents, line)?;
         let several = found.len() > 1;
         for source in &found {
             if !source.is_folder && unpacks && self.unpack_archive(machine, files, source)? {
@@ -135,10 +135,14 @@ impl Put {
         leaves_out: &Ignore,
     ) -> io::Result<()> {
         let mut tar = tar::Builder::new(out);
+        for (below, path) in source.folders() {
+            self.append(&mut tar, files, files.get(&path).unwrap_or(&Entry::folder()), &below, None)?;
+        }
+        let prefix = source.prefix();
         let all = select::entries(files, source, leaves_out);
         let mut written: std::collections::HashMap<Vec<u8>, Vec<u8>> = std::collections::HashMap::new();
         for (relative, path, entry) in all {
-            let to = if source.is_folder { relative } else { name.to_vec() };
+            let to = joined(&prefix, if source.is_folder { &relative } else { name });
             let original = match &entry.kind {
                 Kind::Same(original) => original.clone(),
                 _ => path,

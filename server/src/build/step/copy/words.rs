@@ -18,6 +18,8 @@ pub(super) struct Words {
     pub(super) leaves_out: Ignore,
     pub(super) documents: Vec<(String, String)>,
     pub(super) urls: Vec<String>,
+    /// Sources keep the folders that they are in.
+    pub(super) parents: bool,
 }
 
 impl Words {
@@ -43,6 +45,7 @@ impl Words {
         Ok(Self {
             sources,
             urls,
+            parents: copy.parents,
             destination: stage.expand(&copy.destination, line)?,
             from: copy.from.as_ref().map(|from| stage.expand(from, line)).transpose()?,
             chown: copy.chown.as_ref().map(|chown| stage.expand(chown, line)).transpose()?,
