@@ -35,6 +35,9 @@ image = "tiny"
 memory = "256 MiB"
 pids = 400
 disk = "128 MiB"
+[playgrounds.slow]
+image = "tiny"
+io = "2 MiB"
 [playgrounds.learner]
 image = "tiny"
 user = "learner"

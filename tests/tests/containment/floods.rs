@@ -94,6 +94,22 @@ async fn a_full_disk_stays_inside() -> Result<()> {
     all_is_well(&node, &other).await
 }
 
+/// Direct writes go at the limit's pace, through the disk's driver.
+#[tokio::test]
+async fn a_flood_of_writes_is_slowed_down() -> Result<()> {
+    let node = node()?;
+    let api = Api::new(&node.url())?;
+    let (slow, other) = (api.create("slow").await?, api.create("large").await?);
+    let write = "dd if=/dev/zero of=/root/file bs=256k count=24 oflag=direct 2>/dev/null";
+    let begun = Instant::now();
+    say(&slow, write).await?;
+    let took = begun.elapsed();
+    // 6 MiB at 2 MiB a second.
+    ensure!(took.as_millis() > 2000, "the limit does not hold: {took:?}");
+    say(&other, write).await?;
+    all_is_well(&node, &other).await
+}
+
 /// A session that has taken all its terminals gets no more; another one does.
 #[tokio::test]
 async fn terminals_run_out_for_one_session_only() -> Result<()> {
