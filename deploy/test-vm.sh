@@ -38,14 +38,18 @@ guest=$(mktemp)
 trap 'rm -f "$guest"' EXIT
 {
   printf '#!/bin/bash\nset -eu\ninstall -m 755 /root/busybox /usr/bin/busybox\n'
+  # A disk with project quota, for the tests that fill disks; the others find the driver that the root disk allows.
+  printf 'mkfs.ext4 -q -O project,quota -E quotatype=prjquota /dev/vdc\nmkdir /quota\nmount -o prjquota /dev/vdc /quota\nchmod 755 /quota\n'
   for test in "${tests[@]}"; do
     read -r name arguments <<<"$test"
     path=$(awk -v name="$name" '$1 == name { print $2 }' <<<"$executables")
     [[ -n $path ]] || { echo "test-vm: no test program $name" >&2; exit 1; }
-    printf 'echo "== in the machine: %s"\n/mnt/host/deps/%s --test-threads=1 --nocapture %s\n' "$name" "$(basename "$path")" "$arguments"
+    folder=/tmp
+    [[ $name == containment ]] && folder=/quota
+    printf 'echo "== in the machine: %s"\nTMPDIR=%s /mnt/host/deps/%s --test-threads=1 --nocapture %s\n' "$name" "$folder" "$(basename "$path")" "$arguments"
   done
 } >"$guest"
 chmod +x "$guest"
 
-"$vm" --mem 2048 --timeout "$([[ $set_name == short ]] && echo 900 || echo 3600)" \
+"$vm" --mem 2048 --disk 4096 --timeout "$([[ $set_name == short ]] && echo 900 || echo 3600)" \
   --share "target/debug:ro" --copy "$guest" --copy "$(command -v busybox)" -- /bin/bash "/root/$(basename "$guest")"
