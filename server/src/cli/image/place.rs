@@ -19,6 +19,9 @@ use crate::config::Config;
 use crate::image::store_dir;
 use crate::serve::container::folders;
 
+/// How often a supervisor is greeted that does not answer, and the time between.
+const GREETINGS: u32 = 100;
+const LOOK: Duration = Duration::from_millis(10);
 /// A large image takes minutes to unpack on a slow disk.
 pub(super) const UNPACK_TIMEOUT: Duration = Duration::from_secs(1800);
 
@@ -84,14 +87,19 @@ fn supervisor(config: &Config) -> Result<Option<Client>> {
     if other_node(config).is_some() {
         return Ok(None);
     }
-    let Ok(mut client) = Client::connect(&config.supervisor_socket()) else { return Ok(None) };
-    client.set_timeout(UNPACK_TIMEOUT);
-    match client.hello() {
-        Ok(_) => Ok(Some(client)),
-        // One that was started for a build, and is ending with it.
-        Err(ClientError::Refused(refusal)) if refusal.kind == RefusalKind::Busy => Ok(None),
-        Err(error) => Err(error).context("greet the supervisor"),
+    for _ in 0..GREETINGS {
+        let Ok(mut client) = Client::connect(&config.supervisor_socket()) else { return Ok(None) };
+        client.set_timeout(UNPACK_TIMEOUT);
+        match client.hello() {
+            Ok(_) => return Ok(Some(client)),
+            // One that was started for a build, and is ending with it.
+            Err(ClientError::Refused(refusal)) if refusal.kind == RefusalKind::Busy => return Ok(None),
+            // It has ended since, and another one may follow.
+            Err(ClientError::Io { .. }) => std::thread::sleep(LOOK),
+            Err(error) => return Err(error).context("greet the supervisor"),
+        }
     }
+    bail!("greet the supervisor: it closes every connection; its log says why")
 }
 
 /// Root becomes serve's uid for good; anyone else stays who they are.
