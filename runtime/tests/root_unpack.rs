@@ -7,6 +7,9 @@
     reason = "tests, without the attribute that would say so"
 )]
 
+#[path = "root_unpack/archive.rs"]
+mod archive;
+
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
@@ -17,6 +20,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use archive::Archive;
 use nix::fcntl::{Flock, FlockArg};
 use sandlot_runtime::container::userns;
 use sandlot_runtime::image::{Recipe, unpack};
@@ -113,75 +117,6 @@ impl Fixture {
 fn diff_id(tar: &[u8]) -> DiffId {
     let hex: String = Sha256::digest(tar).iter().map(|byte| format!("{byte:02x}")).collect();
     DiffId::try_from(hex).unwrap()
-}
-
-/// Makes archives that the library's own builder would refuse to make.
-#[derive(Default)]
-struct Archive {
-    bytes: Vec<u8>,
-}
-
-impl Archive {
-    fn entry(mut self, kind: EntryType, name: &str, link: &str, content: &[u8]) -> Self {
-        self.raw(kind, name, link, content, |_| {});
-        self
-    }
-
-    fn file(self, name: &str, content: &str) -> Self {
-        self.entry(EntryType::Regular, name, "", content.as_bytes())
-    }
-
-    fn folder(self, name: &str) -> Self {
-        self.entry(EntryType::Directory, name, "", b"")
-    }
-
-    fn link(self, name: &str, target: &str) -> Self {
-        self.entry(EntryType::Symlink, name, target, b"")
-    }
-
-    fn hard_link(self, name: &str, target: &str) -> Self {
-        self.entry(EntryType::Link, name, target, b"")
-    }
-
-    fn attribute(self, name: &str, value: &[u8]) -> Self {
-        let mut record = format!("SCHILY.xattr.{name}=").into_bytes();
-        record.extend_from_slice(value);
-        record.push(b'\n');
-        let with_length = |digits: usize| record.len() + 1 + digits;
-        let digits = (1..5).find(|digits| with_length(*digits).to_string().len() == *digits).unwrap();
-        let mut line = format!("{} ", with_length(digits)).into_bytes();
-        line.extend_from_slice(&record);
-        self.entry(EntryType::XHeader, "pax", "", &line)
-    }
-
-    fn raw(
-        &mut self,
-        kind: EntryType,
-        name: &str,
-        link: &str,
-        content: &[u8],
-        change: impl FnOnce(&mut Header),
-    ) {
-        let mut header = Header::new_ustar();
-        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
-        header.as_old_mut().linkname[..link.len()].copy_from_slice(link.as_bytes());
-        header.set_entry_type(kind);
-        header.set_mode(if kind == EntryType::Directory { 0o755 } else { 0o644 });
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_mtime(1_000_000_000);
-        header.set_size(content.len() as u64);
-        change(&mut header);
-        header.set_cksum();
-        self.bytes.extend_from_slice(header.as_bytes());
-        self.bytes.extend_from_slice(content);
-        self.bytes.resize(self.bytes.len().next_multiple_of(512), 0);
-    }
-
-    fn end(mut self) -> Vec<u8> {
-        self.bytes.resize(self.bytes.len() + 1024, 0);
-        self.bytes
-    }
 }
 
 fn tiny_unpacks_under_the_image_range() {
