@@ -11,8 +11,8 @@ use super::arguments::Pull as Arguments;
 use super::place::{Place, UNPACK_TIMEOUT};
 use super::registry;
 use crate::config::Config;
-use crate::image::UnpackError;
 use crate::image::pull::{Pull, Stage, Tell, Unpack};
+use crate::image::{UnpackError, unpack_one};
 
 /// Pulls images one after the other.
 ///
@@ -20,7 +20,7 @@ use crate::image::pull::{Pull, Stage, Tell, Unpack};
 /// At the first that fails; what has come of it shortens the next try.
 pub(super) fn run(config: &Config, what: &Arguments, out: &mut dyn Write) -> Result<()> {
     let settings = registry::settings(config, registry::credentials()?)?;
-    let place = Place::open(config)?;
+    let mut place = Place::open(config)?;
     let platform = what.platform.clone().unwrap_or_else(Platform::host);
     let (runtime, client) = registry::client(settings)?;
     for reference in &what.images {
@@ -37,6 +37,10 @@ pub(super) fn run(config: &Config, what: &Arguments, out: &mut dyn Write) -> Res
             unpack: place.supervisor.as_ref().map(|_| unpacker(config)),
         };
         let image = runtime.block_on(pull.run(reference)).with_context(|| format!("pull `{reference}`"))?;
+        if let Some(supervisor) = &mut place.supervisor {
+            // A layer that stood unpacked, of no image, may have been removed before this one had its name.
+            unpack_one(&place.store, &image, supervisor)?;
+        }
         told(reference, &image, what.quiet, out)?;
     }
     Ok(())
