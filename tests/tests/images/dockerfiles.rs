@@ -54,6 +54,8 @@ fn root() -> PathBuf {
 /// Both builders with the image `tiny`.
 struct Bench {
     ground: Ground,
+    /// File that lets buildah read images.
+    policy: String,
 }
 
 impl Bench {
@@ -65,20 +67,17 @@ impl Bench {
         std::fs::create_dir(ground.path("buildah-tmp")).unwrap();
         let policy = r#"{"default":[{"type":"insecureAcceptAnything"}]}"#;
         std::fs::write(ground.path("policy.json"), policy).unwrap();
-        let bench = Self { ground };
+        let policy = text(&ground.path("policy.json")).to_owned();
+        let bench = Self { ground, policy };
         bench
             .buildah(&[
                 "pull",
                 "--signature-policy",
-                bench.policy(),
+                &bench.policy,
                 &format!("docker-archive:{}", text(&tar)),
             ])
             .unwrap();
         bench
-    }
-
-    fn policy(&self) -> &'static str {
-        self.ground.path("policy.json").to_str().unwrap().to_owned().leak()
     }
 
     fn buildah(&self, arguments: &[&str]) -> Result<(), String> {
@@ -114,13 +113,13 @@ impl Bench {
         let translated = case.join("Dockerfile.buildah");
         let dockerfile = if translated.exists() { translated } else { case.join("Dockerfile") };
         let fixed =
-            ["bud", "--signature-policy", self.policy(), "--isolation", "chroot", "--format", "docker"];
+            ["bud", "--signature-policy", &self.policy, "--isolation", "chroot", "--format", "docker"];
         let quiet = ["--pull-never", "--identity-label=false", "-t", "theirs", "-f", text(&dockerfile)];
         self.buildah(&[&fixed[..], &quiet, options, &[text(case)]].concat())?;
         let archive = self.ground.path("theirs.tar");
         drop(std::fs::remove_file(&archive));
         let target = format!("docker-archive:{}:theirs:latest", text(&archive));
-        self.buildah(&["push", "--signature-policy", self.policy(), "theirs", &target])?;
+        self.buildah(&["push", "--signature-policy", &self.policy, "theirs", &target])?;
         self.ground.image(&["load", "-i", text(&archive)]);
         Ok(())
     }

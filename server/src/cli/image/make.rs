@@ -22,6 +22,8 @@ use crate::image::{DefaultImage, Dockerfile, Progress, progress_dir, unpack_one}
 const BASE_PERCENT: u8 = 45;
 /// Files of an image that comes with Sandlot are not younger: two makings come to the same image.
 const EPOCH: &str = "SOURCE_DATE_EPOCH=1735689600";
+/// What a maker says that finds another one at work.
+const MADE_ELSEWHERE: &str = "another process is making it";
 /// Between two looks whether another process has made the base.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -32,7 +34,7 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(super) fn run(config: &Config, what: &Make) -> Result<()> {
     let name = what.image.name();
     let Some(progress) = Progress::start(&progress_dir(&config.run_dir), name)? else {
-        bail!("make `{name}`: another process is making it");
+        bail!("make `{name}`: {MADE_ELSEWHERE}");
     };
     let teller = Mutex::new(Teller { name, progress });
     let made = match what.image {
@@ -145,7 +147,7 @@ fn make_base(config: &Config, teller: &Mutex<Teller>) -> Result<()> {
         }
         let output = child.wait_with_output()?;
         let error = String::from_utf8_lossy(&output.stderr);
-        let is_made_elsewhere = error.contains("another process is making it");
+        let is_made_elsewhere = error.contains(MADE_ELSEWHERE);
         ensure!(output.status.success() || is_made_elsewhere, "make `{base}`: {}", error.trim());
         if is_made_elsewhere {
             say(teller, "waiting for the image debian", 1);
