@@ -134,6 +134,7 @@ impl Lines {
 #[expect(clippy::disallowed_methods, reason = "this process has one thread, and exists to make images")]
 fn make_base(config: &Config, teller: &Mutex<Teller>) -> Result<()> {
     let base = Recipe::Debian.name();
+    let mut waits = false;
     while !first_images::present(config)?.contains(base) {
         let mut command = first_images::sandlot(config, &["image", "make", base])?;
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
@@ -150,7 +151,9 @@ fn make_base(config: &Config, teller: &Mutex<Teller>) -> Result<()> {
         let is_made_elsewhere = error.contains(MADE_ELSEWHERE);
         ensure!(output.status.success() || is_made_elsewhere, "make `{base}`: {}", error.trim());
         if is_made_elsewhere {
-            say(teller, "waiting for the image debian", 1);
+            if !std::mem::replace(&mut waits, true) {
+                say(teller, "waiting for the image debian", 1);
+            }
             std::thread::sleep(LOOK);
         }
     }
