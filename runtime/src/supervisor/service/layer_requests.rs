@@ -24,10 +24,8 @@ impl Supervisor {
                 "unpack a layer: the descriptor is no file and no pipe",
             ));
         }
-        if self.is_handled(&layer) {
-            return Err(refuse(RefusalKind::Busy, format!("{layer} is being unpacked or removed")));
-        }
-        if self.layer_workers() >= MAX_LAYER_WORKERS {
+        // Who wants one that another unpacks waits for it, and then finds it there.
+        if self.is_handled(&layer) || self.layer_workers() >= MAX_LAYER_WORKERS {
             return Ok(Outcome::Again(Request::UnpackLayer { layer }, vec![archive]));
         }
         let task = Task::Layer { layer: layer.clone(), removes: false, waiter };
