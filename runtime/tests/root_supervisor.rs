@@ -22,6 +22,8 @@ mod size;
 #[path = "root_supervisor/workbench.rs"]
 mod workbench;
 
+use std::os::fd::AsFd;
+
 use node::{Node, end, session, type_and_read, unix_ms, until, wait_for};
 use sandlot_runtime::supervisor::name::{InstanceIndex, TerminalNumber};
 use sandlot_runtime::supervisor::protocol::{EndReason, Event, ExitStatus, Reply, Request};
@@ -162,6 +164,25 @@ fn unpacked_layers_are_listed() {
     assert_eq!(list(None, 0), std::slice::from_ref(&layer));
     assert_eq!(list(Some(layer), 0), []);
     assert_eq!(list(None, 3600), []);
+}
+
+#[test]
+fn several_may_want_the_same_layer() {
+    let node = Node::start();
+    let mut client = node.client();
+    client.call(Request::RemoveLayer { layer: node.layer.clone() }, &[]).unwrap();
+    let unpack = || {
+        let (tar, layer) = node::tiny();
+        node.client().call(Request::UnpackLayer { layer }, &[tar.as_fd()]).map(|(reply, _)| reply)
+    };
+    std::thread::scope(|scope| {
+        let wanting: Vec<_> = (0..8).map(|_| scope.spawn(unpack)).collect();
+        for one in wanting {
+            assert_eq!(one.join().unwrap().unwrap(), Reply::Done);
+        }
+    });
+    let (reply, _) = client.call(Request::HaveLayers { layers: vec![node.layer.clone()] }, &[]).unwrap();
+    assert_eq!(reply, Reply::Layers { layers: vec![node.layer.clone()] });
 }
 
 #[test]

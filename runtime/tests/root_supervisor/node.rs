@@ -386,7 +386,7 @@ fn static_program(name: &str) -> PathBuf {
 }
 
 /// The small image as one layer.
-fn tiny() -> (File, DiffId) {
+pub(crate) fn tiny() -> (File, DiffId) {
     let mut tar = tempfile::tempfile().unwrap();
     Recipe::Tiny.make(&mut tar, &mut |_| {}).unwrap();
     tar.rewind().unwrap();
