@@ -13,6 +13,8 @@ mod guardian;
 mod hostile;
 #[path = "root_supervisor/latency.rs"]
 mod latency;
+#[path = "root_supervisor/networks.rs"]
+mod networks;
 #[path = "root_supervisor/node.rs"]
 mod node;
 #[path = "root_supervisor/reexec.rs"]

@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 use sandlot_runtime::ring::Ring;
 use sandlot_runtime::supervisor::name::{ExecNumber, InstanceIndex, SessionNumber, TerminalNumber};
 use sandlot_runtime::supervisor::protocol::{
-    Command, EndReason, Machine, RefusalKind, Request, SessionState, Winsize,
+    Command, EndReason, Machine, RefusalKind, Request, SessionState, SocketFamily, Winsize,
 };
 
 use self::container::Containers;
@@ -48,6 +48,15 @@ pub struct ExecEnds {
     pub stdout: OwnedFd,
     /// Read end.
     pub stderr: OwnedFd,
+}
+
+/// What tells of listening sockets in an instance.
+#[derive(Debug)]
+pub struct InstanceWatch {
+    /// A sock_diag(7) socket in its network.
+    pub sockets: OwnedFd,
+    /// Its cpu time: `cpuacct.usage` in nanoseconds, or `cpu.stat` with `usage_usec`.
+    pub cpu_time: OwnedFd,
 }
 
 /// A terminal to open.
@@ -213,6 +222,49 @@ impl Backend {
                 local.kill_exec(session, exec);
                 Ok(())
             }
+        }
+    }
+
+    /// TCP sockets in an instance's own network, not connected and not blocking; at most 64.
+    ///
+    /// # Errors
+    /// When the backend refuses or is away.
+    pub async fn open_sockets(
+        &self,
+        session: SessionNumber,
+        instance: InstanceIndex,
+        family: SocketFamily,
+        count: u8,
+    ) -> Result<Vec<OwnedFd>> {
+        match self {
+            Self::Container(containers) => containers.open_sockets(session, instance, family, count).await,
+            Self::Local(_) => local::open_sockets(family, count),
+        }
+    }
+
+    /// What tells of listening sockets in an instance; `None` where the backend cannot tell.
+    ///
+    /// # Errors
+    /// When the backend refuses or is away.
+    pub async fn watch_instance(
+        &self,
+        session: SessionNumber,
+        instance: InstanceIndex,
+    ) -> Result<Option<InstanceWatch>> {
+        match self {
+            Self::Container(containers) => containers.watch_instance(session, instance).await.map(Some),
+            Self::Local(_) => Ok(None),
+        }
+    }
+
+    /// A file with the cpu time of all sessions, `cpuacct.usage` or `cpu.stat`; `None` where the backend cannot tell.
+    ///
+    /// # Errors
+    /// When the backend refuses or is away.
+    pub async fn watch_node(&self) -> Result<Option<OwnedFd>> {
+        match self {
+            Self::Container(containers) => containers.watch_node().await.map(Some),
+            Self::Local(_) => Ok(None),
         }
     }
 

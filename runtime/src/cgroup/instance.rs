@@ -90,6 +90,14 @@ impl Instance {
         stats::read(&self.group)
     }
 
+    /// The file that tells the cpu time that the instance has used; it costs a microsecond to read.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn cpu_time(&self) -> Result<File, Error> {
+        stats::cpu_time(&self.group)
+    }
+
     /// Processes killed at the memory limit since the instance was made. On version 1 those in removed leaves no
     /// longer count.
     ///

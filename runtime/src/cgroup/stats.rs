@@ -1,5 +1,9 @@
 //! Reading what an instance uses.
 
+use std::fs::File;
+
+use nix::fcntl::OFlag;
+
 use super::Error;
 use super::folder::Folder;
 use super::group::{Group, Part};
@@ -42,6 +46,15 @@ fn cpu_usec(group: &Group) -> Result<u64, Error> {
     // Version 2 counts cpu time in every group, also without the controller.
     let folder = group.unified().ok_or(Error::NoController("cpuacct"))?;
     folder.read_keyed("cpu.stat", "usage_usec")
+}
+
+/// The file of a group's cpu time.
+pub(super) fn cpu_time(group: &Group) -> Result<File, Error> {
+    if let Some(part) = group.with(Controller::CpuAcct) {
+        return part.folder.file("cpuacct.usage", OFlag::O_RDONLY);
+    }
+    let folder = group.unified().ok_or(Error::NoController("cpuacct"))?;
+    folder.file("cpu.stat", OFlag::O_RDONLY)
 }
 
 pub(super) fn oom_kills(group: &Group) -> Result<u64, Error> {

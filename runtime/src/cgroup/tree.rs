@@ -127,6 +127,14 @@ impl Tree {
         Ok(group.open(&index.to_string())?.map(Instance::new))
     }
 
+    /// As [`Instance::cpu_time`], of all sessions.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn cpu_time(&self) -> Result<std::fs::File, Error> {
+        super::stats::cpu_time(&self.sessions)
+    }
+
     /// Removes an instance's group with its leaves. The session's own goes with [`Tree::remove_session`].
     ///
     /// # Errors

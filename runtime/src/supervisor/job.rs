@@ -7,6 +7,7 @@ mod disk;
 mod join;
 mod layer;
 mod machine;
+mod socket;
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use nix::errno::Errno;
 use super::ground::Ground;
 use super::name::{DiffId, ExecNumber, InstanceIndex, SessionNumber};
 use super::protocol::{
-    ArchiveOptions, BuildMount, BuildNetwork, Command, Machine, Refusal, RefusalKind, Winsize,
+    ArchiveOptions, BuildMount, BuildNetwork, Command, Machine, Refusal, RefusalKind, SocketFamily, Winsize,
 };
 use super::worker::Reporter;
 use super::{log, role};
@@ -66,6 +67,10 @@ pub(crate) enum Job {
     StatPath { session: SessionNumber, instance: InstanceIndex, path: String },
     /// Write what an instance has changed. Descriptors: \[user namespace, where to\].
     Diff { session: SessionNumber, instance: InstanceIndex, clamp: Option<i64> },
+    /// Open TCP sockets in an instance's network. Descriptors: \[pidfd of pid 1\].
+    OpenSockets { family: SocketFamily, count: u8 },
+    /// Open what tells of an instance's listeners. Descriptors: \[pidfd of pid 1, file of its cpu time\].
+    OpenWatch,
     /// Become `program`, which looks whether it could resume from a state. Descriptors: \[state\].
     Check { program: PathBuf },
 }
@@ -111,7 +116,7 @@ impl Job {
             | Self::ListLayers { .. }
             | Self::Check { .. } => 20,
             Self::Clean { .. } => 120,
-            Self::StatPath { .. } => 30,
+            Self::StatPath { .. } | Self::OpenSockets { .. } | Self::OpenWatch => 30,
             Self::UnpackLayer { .. }
             | Self::RemoveLayer { .. }
             | Self::PutArchive { .. }
@@ -168,6 +173,8 @@ impl Job {
             Self::Diff { session, instance, clamp } => {
                 archive::diff(ground, (session, instance), clamp, given, reporter)
             }
+            Self::OpenSockets { family, count } => socket::open(given_first(given)?, family, count, reporter),
+            Self::OpenWatch => socket::watch(given, reporter),
             Self::Check { program } => check(&program, given_first(given)?),
         }
     }

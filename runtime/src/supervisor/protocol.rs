@@ -19,12 +19,14 @@
 //!
 //! Versions N and N-1 work together: fields are added with a serde default and never change meaning; a variant is
 //! sent only to a peer whose version knows it. Version 2 added builds and archives; a supervisor of version 1 refuses
-//! them as messages that make no sense, under the number 0: so a client looks at [`Reply::Welcome`] first.
+//! them as messages that make no sense, under the number 0: so a client looks at [`Reply::Welcome`] first. Version 3
+//! added networks.
 
 mod archive;
 mod build;
 mod event;
 mod machine;
+mod network;
 mod reply;
 mod request;
 mod state;
@@ -33,6 +35,7 @@ pub use archive::{ArchiveOptions, PathStat};
 pub use build::{BuildMount, BuildNetwork, CacheSharing};
 pub use event::Event;
 pub use machine::{Command, Defaults, Limits, Login, Machine, Winsize};
+pub use network::SocketFamily;
 pub use reply::{FromSupervisor, Refusal, RefusalKind, Reply};
 pub use request::{Call, Request};
 pub use state::{EndReason, ExitStatus, Facts, InstanceState, InstanceStats, SessionState, TerminalState};
@@ -40,13 +43,13 @@ pub use state::{EndReason, ExitStatus, Facts, InstanceState, InstanceStats, Sess
 use super::name::SessionNumber;
 
 /// Version of this protocol.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 /// Oldest version still spoken.
-pub const OLDEST_VERSION: u16 = 1;
+pub const OLDEST_VERSION: u16 = 2;
 /// Longest message in bytes; a longer one is refused. Below the default `net.core.wmem_max` of every kernel.
 pub const MAX_MESSAGE_BYTES: usize = 128 * 1024;
 /// Most descriptors beside one message.
-pub const MAX_DESCRIPTORS: usize = 8;
+pub const MAX_DESCRIPTORS: usize = 64;
 /// Layers of one image, at most.
 pub const MAX_LAYERS: usize = 127;
 /// Layers in one page of a listing, at most.

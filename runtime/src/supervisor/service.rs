@@ -14,6 +14,7 @@ mod guards;
 mod layer_requests;
 mod listeners;
 mod memory;
+mod networks;
 mod reexec;
 mod requests;
 mod sessions;

@@ -27,7 +27,7 @@ use super::ground::Ground;
 use super::job::Job;
 use super::name::{DiffId, ExecNumber, InstanceIndex, SessionNumber, TerminalNumber};
 use super::oom_score;
-use super::protocol::{PathStat, Refusal};
+use super::protocol::{PathStat, Refusal, Reply};
 use super::session::{Process, Waiter};
 use super::socket::Socket;
 use crate::sys::clone::{self, Cloned};
@@ -50,8 +50,8 @@ pub(crate) enum Report {
         /// Its id in the supervisor's pid namespace.
         pid: i32,
     },
-    /// A disk made ahead. Descriptors: \[its mount\].
-    Disk,
+    /// What was to be opened or made. Descriptors: \[it\].
+    Opened,
     /// Layers that stand unpacked.
     Layers(Vec<DiffId>),
     /// What is at a path inside.
@@ -81,6 +81,8 @@ pub(crate) enum Task {
     Archive { session: SessionNumber, waiter: Waiter },
     /// Its result is the answer, and that is all.
     Plain { waiter: Waiter },
+    /// What it opens goes to who asked.
+    HandOver { waiter: Waiter, reply: Reply },
     /// It makes a disk ahead.
     Disk { bytes: u64, number: u32 },
     /// It removes the groups of ended execs; the kernel's counts of their instances fall with them.

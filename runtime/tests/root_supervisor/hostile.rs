@@ -126,7 +126,7 @@ fn a_flood_and_a_client_that_never_reads_starve_nobody() {
     let mut good = node.client();
     node.start_session(&mut good, 1, 1);
     let facts = codec::encode(&Call { id: 7, request: Request::Facts }).unwrap();
-    let hello = codec::encode(&Call { id: 1, request: Request::Hello { version: 1 } }).unwrap();
+    let hello = codec::encode(&Call { id: 1, request: Request::Hello { version: 2 } }).unwrap();
     let floods: Vec<Socket> = (0..10).map(|_| connect(&node)).collect();
     floods.iter().for_each(|flood| flood.try_send(&hello, &[]).unwrap());
     let end = Instant::now() + Duration::from_secs(1);
@@ -224,7 +224,7 @@ fn requests() -> impl Strategy<Value = Request> {
             Request::Exec { session, instance, exec, command }
         }),
         (number(), exec()).prop_map(|(session, exec)| Request::KillExec { session, exec }),
-        Just(Request::Hello { version: 1 }),
+        Just(Request::Hello { version: 2 }),
         Just(Request::HaveLayers { layers: Vec::new() }),
         any::<u64>().prop_map(|min_age_seconds| Request::ListLayers { after: None, min_age_seconds }),
     ]

@@ -4,9 +4,11 @@ use std::os::fd::OwnedFd;
 
 use sandlot_runtime::ring::Ring;
 use sandlot_runtime::supervisor::name::{DiffId, ExecNumber, InstanceIndex, SessionNumber};
-use sandlot_runtime::supervisor::protocol::{Command, Facts, Machine, Reply, Request, SessionState};
+use sandlot_runtime::supervisor::protocol::{
+    Command, Facts, Machine, Reply, Request, SessionState, SocketFamily,
+};
 
-use super::{ExecEnds, NewTerminal, TerminalEnds};
+use super::{ExecEnds, InstanceWatch, NewTerminal, TerminalEnds};
 use crate::clock::UnixMillis;
 use crate::error::{Error, ErrorKind, Result};
 use crate::supervisor::Link;
@@ -80,6 +82,39 @@ impl Containers {
         let ends: std::result::Result<[OwnedFd; 3], _> = descriptors.try_into();
         match (reply, ends) {
             (Reply::Exec, Ok([stdin, stdout, stderr])) => Ok(ExecEnds { stdin, stdout, stderr }),
+            _ => Err(wrong_reply()),
+        }
+    }
+
+    pub(super) async fn open_sockets(
+        &self,
+        session: SessionNumber,
+        instance: InstanceIndex,
+        family: SocketFamily,
+        count: u8,
+    ) -> Result<Vec<OwnedFd>> {
+        match self.link.call(Request::OpenSockets { session, instance, family, count }).await? {
+            (Reply::Sockets, sockets) => Ok(sockets),
+            _ => Err(wrong_reply()),
+        }
+    }
+
+    pub(super) async fn watch_instance(
+        &self,
+        session: SessionNumber,
+        instance: InstanceIndex,
+    ) -> Result<InstanceWatch> {
+        let (reply, descriptors) = self.link.call(Request::WatchInstance { session, instance }).await?;
+        let ends: std::result::Result<[OwnedFd; 2], _> = descriptors.try_into();
+        match (reply, ends) {
+            (Reply::Watch, Ok([sockets, cpu_time])) => Ok(InstanceWatch { sockets, cpu_time }),
+            _ => Err(wrong_reply()),
+        }
+    }
+
+    pub(super) async fn watch_node(&self) -> Result<OwnedFd> {
+        match self.link.call(Request::WatchNode).await? {
+            (Reply::Watch, mut descriptors) => descriptors.pop().ok_or_else(wrong_reply),
             _ => Err(wrong_reply()),
         }
     }

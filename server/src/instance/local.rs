@@ -8,11 +8,12 @@ use std::process::{ExitStatus as ProcessStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::unistd::Pid;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use sandlot_runtime::ring::{DEFAULT_CAPACITY, Ring};
 use sandlot_runtime::supervisor::name::{ExecNumber, InstanceIndex, SessionNumber, TerminalNumber};
-use sandlot_runtime::supervisor::protocol::{Command, Event, ExitStatus, Machine};
+use sandlot_runtime::supervisor::protocol::{Command, Event, ExitStatus, Machine, SocketFamily};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 
@@ -211,6 +212,17 @@ impl Local {
 }
 
 /// The exit status with its signal's number, which the trait's own status does not keep.
+/// Sockets of the host's own network: nothing is contained here.
+pub(super) fn open_sockets(family: SocketFamily, count: u8) -> Result<Vec<OwnedFd>> {
+    let family = match family {
+        SocketFamily::V4 => AddressFamily::Inet,
+        SocketFamily::V6 => AddressFamily::Inet6,
+    };
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let sockets = (0..count).map(|_| socket(family, SockType::Stream, flags, None));
+    sockets.collect::<std::result::Result<_, _>>().map_err(Error::internal)
+}
+
 fn wait_status(child: &mut (dyn Child + Send + Sync)) -> Option<ExitStatus> {
     let child: &mut dyn Child = child;
     match child.downcast_mut::<std::process::Child>() {

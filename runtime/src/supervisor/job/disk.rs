@@ -13,7 +13,7 @@ use crate::supervisor::worker::{Report, Reporter};
 pub(super) fn make(ground: &Ground, bytes: u64, number: u32, reporter: &Reporter) -> Result<(), Refusal> {
     let failed = |error: &dyn std::fmt::Display| refused("make a disk ahead", error);
     match ground.driver.prepare(bytes, number).map_err(|error| failed(&error))? {
-        Some(mount) => reporter.send(&Report::Disk, &[mount.as_fd()]).map_err(|error| failed(&error)),
+        Some(mount) => reporter.send(&Report::Opened, &[mount.as_fd()]).map_err(|error| failed(&error)),
         None => Ok(()),
     }
 }

@@ -73,6 +73,11 @@ pub enum Reply {
         /// Its number, until it has ended.
         build: SessionNumber,
     },
+    /// To [`Request::OpenSockets`](super::Request::OpenSockets); descriptors: \[sockets\].
+    Sockets,
+    /// To [`Request::WatchInstance`](super::Request::WatchInstance) and [`Request::WatchNode`](super::Request::WatchNode);
+    /// descriptors as there. A file of cpu time is `cpuacct.usage` of version 1 or `cpu.stat` of version 2.
+    Watch,
 }
 
 /// Why something was not done. The message is safe to show to the user of the session.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::archive::ArchiveOptions;
 use super::build::{BuildMount, BuildNetwork};
 use super::machine::{Command, Machine, Winsize};
+use super::network::SocketFamily;
 use super::state::EndReason;
 use crate::supervisor::name::{DiffId, ExecNumber, InstanceIndex, SessionNumber, TerminalNumber};
 
@@ -218,6 +219,28 @@ pub enum Request {
         /// Times after this one, in seconds since 1970, are replaced by it (SOURCE_DATE_EPOCH).
         clamp_unix: Option<i64>,
     },
+    /// TCP sockets in an instance's own network, not connected and not blocking: whoever holds one reaches what listens
+    /// there, on its loopback too, and nothing of the host. Answer: [`Reply::Sockets`](super::Reply::Sockets), descriptors: \[sockets\].
+    OpenSockets {
+        /// The session.
+        session: SessionNumber,
+        /// The instance.
+        instance: InstanceIndex,
+        /// Their addresses.
+        family: SocketFamily,
+        /// 1 to [`MAX_DESCRIPTORS`](super::MAX_DESCRIPTORS).
+        count: u8,
+    },
+    /// What tells of listening sockets in an instance. Answer: [`Reply::Watch`](super::Reply::Watch), descriptors:
+    /// \[sock_diag(7) socket of its network, file of its cpu time\].
+    WatchInstance {
+        /// The session.
+        session: SessionNumber,
+        /// The instance.
+        instance: InstanceIndex,
+    },
+    /// The cpu time of all sessions together. Answer: [`Reply::Watch`](super::Reply::Watch), descriptors: \[file\].
+    WatchNode,
     /// The caller watches this supervisor from now on in place of the guardian (uid 0 only). Answer: [`Reply::Done`](super::Reply::Done).
     Guard,
     /// Replace the supervisor's program by the file at its own path, keeping everything (uid 0 only). Answer: [`Reply::Done`](super::Reply::Done)

@@ -94,6 +94,9 @@ impl Supervisor {
             Request::Diff { session, instance, clamp_unix } => {
                 self.diff(waiter, (session, instance), clamp_unix, given)
             }
+            Request::OpenSockets { .. } => self.open_sockets(waiter, request),
+            Request::WatchInstance { session, instance } => self.watch_listeners(waiter, session, instance),
+            Request::WatchNode => self.watch_node(),
             Request::Guard => self.guard(waiter),
             Request::Reexec => self.reexec(waiter),
             Request::Down => {

@@ -101,7 +101,7 @@ impl Supervisor {
                 worker.process = descriptors.next().map(|pidfd| Process::new(pid, pidfd.into()));
                 worker.descriptors = descriptors.collect();
             }
-            Ok(Report::Disk) => {
+            Ok(Report::Opened) => {
                 if let Some(worker) = self.workers.get_mut(&number) {
                     worker.descriptors = descriptors.collect();
                 }
@@ -211,6 +211,9 @@ impl Supervisor {
             Task::Archive { waiter, .. } => {
                 let reply = worker.found.map_or(Reply::Done, Reply::PathStat);
                 self.answer(waiter, result.map(|()| (reply, Vec::new())));
+            }
+            Task::HandOver { waiter, reply } => {
+                self.answer(waiter, result.map(|()| (reply, worker.descriptors)));
             }
             Task::Plain { waiter } => {
                 let reply = worker.layers.map_or(Reply::Done, |layers| Reply::Layers { layers });
