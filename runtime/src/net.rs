@@ -1,11 +1,23 @@
-//! The network of an instance: so far its own loopback, and nothing else.
+//! Networks: the loopback of an instance, a session's switch and the ports on it.
+//!
+//! Mechanism only: a worker of the supervisor calls it in namespaces that it has entered, and decides nothing here.
+
+pub(crate) mod address;
+pub(crate) mod firewall;
+pub(crate) mod link;
+pub(crate) mod mtu;
+pub(crate) mod netlink;
+pub(crate) mod nftables;
+pub mod plan;
+pub mod port;
+pub mod switch;
 
 use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
-use crate::sys::link;
+use crate::sys::link as sys_link;
 
 /// Brings the loopback link of the current network namespace up.
 ///
@@ -13,5 +25,5 @@ use crate::sys::link;
 /// What the kernel gives.
 pub fn bring_loopback_up() -> Result<(), Errno> {
     let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
-    link::bring_loopback_up(socket.as_fd())
+    sys_link::bring_loopback_up(socket.as_fd())
 }

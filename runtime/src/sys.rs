@@ -15,6 +15,7 @@ pub mod keyring;
 pub mod link;
 pub mod loop_device;
 pub mod mount;
+pub mod netlink;
 pub mod packet;
 pub mod pidfd;
 pub mod quota;

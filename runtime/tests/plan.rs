@@ -24,6 +24,7 @@ fn machine() -> Machine {
         login: Login::Root,
         no_new_privileges: false,
         user_namespaces: false,
+        net_admin: false,
     }
 }
 

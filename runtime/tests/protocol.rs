@@ -8,7 +8,7 @@ use sandlot_runtime::supervisor::name::{
 };
 use sandlot_runtime::supervisor::protocol::{
     Call, Command, Defaults, EndReason, Event, ExitStatus, FromSupervisor, Limits, Login, MAX_LAYERS,
-    MAX_MESSAGE_BYTES, Machine, Refusal, RefusalKind, Reply, Request, Winsize,
+    MAX_MESSAGE_BYTES, Machine, Network, Refusal, RefusalKind, Reply, Request, Winsize,
 };
 
 fn numbers() -> impl Strategy<Value = SessionNumber> {
@@ -38,7 +38,7 @@ prop_compose! {
     fn machines()(index in indexes(), hostname in hostnames(), layers in prop::collection::vec(layers(), 0..4),
                   limits in limits(), is_root: bool, no_new_privileges: bool, user_namespaces: bool) -> Machine {
         let login = if is_root { Login::Root } else { Login::Learner };
-        Machine { index, hostname, layers, limits, login, no_new_privileges, user_namespaces }
+        Machine { index, hostname, layers, limits, login, no_new_privileges, user_namespaces, net_admin: user_namespaces }
     }
 }
 
@@ -57,13 +57,16 @@ fn requests() -> impl Strategy<Value = Request> {
         any::<u16>().prop_map(|version| Request::Hello { version }),
         any::<String>().prop_map(|name| Request::KeepListener { name }),
         Just(Request::Facts),
-        (numbers(), any::<u64>(), prop::collection::vec(machines(), 0..4)).prop_map(
-            |(session, deadline_unix_ms, instances)| Request::StartSession {
+        (numbers(), any::<u64>(), prop::collection::vec(machines(), 0..4), any::<bool>()).prop_map(
+            |(session, deadline_unix_ms, instances, is_plugged)| Request::StartSession {
                 session,
                 deadline_unix_ms,
-                instances
+                instances,
+                network: is_plugged.then(Network::default)
             }
         ),
+        (numbers(), machines()).prop_map(|(session, machine)| Request::AddInstance { session, machine }),
+        (numbers(), indexes()).prop_map(|(session, instance)| Request::RemoveInstance { session, instance }),
         (numbers(), indexes()).prop_map(|(session, instance)| Request::RebootInstance { session, instance }),
         numbers().prop_map(|session| Request::EndSession { session, reason: EndReason::Closed }),
         (numbers(), indexes(), terminal(), commands(), any::<(u16, u16)>()).prop_map(

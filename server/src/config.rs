@@ -22,9 +22,9 @@ use self::proxies::TrustedProxies;
 use self::registries::Registries;
 use crate::id::{NodeId, PlaygroundName};
 
-/// Ready disks unless said otherwise.
-const READY_DISKS: u32 = 4;
-const MOST_READY_DISKS: u32 = 64;
+/// Disks and networks that are made ahead, each, unless said otherwise.
+const MADE_AHEAD: u32 = 4;
+const MOST_MADE_AHEAD: u32 = 64;
 const DEFAULT_FILE: &str = "/etc/sandlot/sandlot.toml";
 
 /// The configuration cannot be used.
@@ -145,6 +145,8 @@ pub struct Config {
     pub make_images: Vec<String>,
     /// Disks that are made while the node rests.
     pub ready_disks: u32,
+    /// Networks that are made while the node rests.
+    pub ready_networks: u32,
     /// Start a supervisor when none runs.
     pub start_supervisor: bool,
     /// Logs as JSON.
@@ -188,7 +190,8 @@ impl Config {
             quotas: quotas(file.limits)?,
             default_playground,
             make_images: make_images(options.make_images)?,
-            ready_disks: ready_disks(options.ready_disks.unwrap_or(READY_DISKS))?,
+            ready_disks: made_ahead("ready-disks", options.ready_disks)?,
+            ready_networks: made_ahead("ready-networks", options.ready_networks)?,
             start_supervisor: options.start_supervisor.unwrap_or(true),
             log_json: options.log_json.unwrap_or(false),
             test_hooks,
@@ -310,12 +313,11 @@ fn uid_base(base: u32) -> Result<u32, ConfigError> {
     }
 }
 
-/// Each takes a loop device and some memory of the kernel.
-fn ready_disks(count: u32) -> Result<u32, ConfigError> {
-    if count <= MOST_READY_DISKS {
-        Ok(count)
-    } else {
-        Err(ConfigError::value("ready-disks", &count.to_string(), "must be 0 to 64"))
+/// Each takes some memory of the kernel, and a disk a loop device.
+fn made_ahead(key: &str, given: Option<u32>) -> Result<u32, ConfigError> {
+    match given.unwrap_or(MADE_AHEAD) {
+        count if count <= MOST_MADE_AHEAD => Ok(count),
+        count => Err(ConfigError::value(key, &count.to_string(), "must be 0 to 64")),
     }
 }
 

@@ -125,6 +125,11 @@ impl InstanceName {
     pub fn index(self) -> InstanceIndex {
         self.0
     }
+
+    /// The name by which the other instances know it: `node1` to `node16`.
+    pub fn hostname(self) -> String {
+        format!("node{}", u32::from(self.0.get()) + 1)
+    }
 }
 
 impl From<InstanceIndex> for InstanceName {

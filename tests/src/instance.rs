@@ -84,6 +84,7 @@ fn ordinary_machine(image: &Image) -> Result<Machine> {
         login: Login::Root,
         no_new_privileges: false,
         user_namespaces: false,
+        net_admin: false,
     })
 }
 
@@ -253,7 +254,12 @@ fn start_in_worker(
                 group: Some(&leaf),
                 program: Program::Held(reaper.as_fd()),
                 filter: Some(filter),
-                identity: Some(Identity { hostname: &machine.hostname, login: machine.login, resolv: None }),
+                identity: Some(Identity {
+                    hostname: &machine.hostname,
+                    login: machine.login,
+                    address: None,
+                    resolv: None,
+                }),
                 cgroup_view: &View::of_machine(),
                 ..Resources::bare()
             },

@@ -13,7 +13,7 @@ async fn a_session_gives_a_contained_shell() -> Result<()> {
 
     let mut terminal = session.terminal().await?;
     terminal.input(b"echo $((6*7)) $(tty) $(hostname) $TERM $COLORTERM; stty size\n").await?;
-    terminal.expect("42 /dev/pts/0 m1 xterm-256color truecolor").await?;
+    terminal.expect("42 /dev/pts/0 node1 xterm-256color truecolor").await?;
     terminal.expect("24 80").await?;
     terminal.resize(50, 132).await?;
     terminal.input(b"stty size\n").await?;

@@ -70,7 +70,7 @@ pub fn spec_for(machine: &Machine) -> Result<Spec, OciSpecError> {
         .args(vec![REAPER_NAME.to_owned(), "reaper".to_owned()])
         .env(vec!["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()])
         .cwd("/")
-        .capabilities(capabilities()?)
+        .capabilities(capabilities(machine)?)
         .rlimits(rlimits()?)
         .no_new_privileges(machine.no_new_privileges)
         .build()?;
@@ -103,8 +103,9 @@ fn linux(machine: &Machine) -> Result<oci_spec::runtime::Linux, OciSpecError> {
     Ok(linux)
 }
 
-fn capabilities() -> Result<oci_spec::runtime::LinuxCapabilities, OciSpecError> {
-    let docker: std::collections::HashSet<Capability> = DOCKER_DEFAULT.into_iter().collect();
+fn capabilities(machine: &Machine) -> Result<oci_spec::runtime::LinuxCapabilities, OciSpecError> {
+    let more = machine.net_admin.then_some(Capability::NetAdmin);
+    let docker: std::collections::HashSet<Capability> = DOCKER_DEFAULT.into_iter().chain(more).collect();
     let none = std::collections::HashSet::new();
     LinuxCapabilitiesBuilder::default()
         .bounding(docker.clone())

@@ -7,7 +7,7 @@ use crate::supervisor::protocol::Login;
 
 pub(super) fn write_names(stage: &mut Stage<'_>) -> Result<(), Failure> {
     match stage.resources.identity {
-        Some(identity) => names::write(stage.root()?, identity.hostname, identity.resolv),
+        Some(identity) => names::write(stage.root()?, identity.hostname, identity.address, identity.resolv),
         None => Ok(()),
     }
 }

@@ -50,6 +50,8 @@ pub struct Identity<'a> {
     pub hostname: &'a Hostname,
     /// Who terminals start as; `learner` is made if the image lacks it.
     pub login: Login,
+    /// Its address, where others know it.
+    pub address: Option<std::net::Ipv4Addr>,
     /// Content of its `/etc/resolv.conf`; none where it reaches no name server.
     pub resolv: Option<&'a str>,
 }

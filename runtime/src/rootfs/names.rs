@@ -1,5 +1,6 @@
 //! `/etc/hostname`, `/etc/hosts` and `/etc/resolv.conf` of a machine.
 
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
@@ -13,6 +14,8 @@ use crate::supervisor::name::Hostname;
 /// Longest file that is compared before it is written; a longer one is not ours.
 const LIMIT: usize = 64 * 1024;
 
+/// Of a machine that nobody reaches, as in Debian.
+const NO_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
 /// Of a machine that reaches nothing.
 const NO_SERVER: &str = "# No name server: this machine has no network but its own loopback.\n";
 
@@ -20,11 +23,17 @@ const NO_SERVER: &str = "# No name server: this machine has no network but its o
 ///
 /// # Errors
 /// With the file and what the kernel said.
-pub fn write(root: BorrowedFd<'_>, hostname: &Hostname, resolv: Option<&str>) -> Result<(), Failure> {
+pub fn write(
+    root: BorrowedFd<'_>,
+    hostname: &Hostname,
+    address: Option<Ipv4Addr>,
+    resolv: Option<&str>,
+) -> Result<(), Failure> {
     let folder = path::make_folder(root, Path::new("/etc")).map_err(during("open `/etc`"))?;
     let name = hostname.as_str();
+    let own = address.unwrap_or(NO_ADDRESS);
     let hosts = format!(
-        "127.0.0.1\tlocalhost\n127.0.1.1\t{name}\n::1\tlocalhost ip6-localhost ip6-loopback\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n"
+        "127.0.0.1\tlocalhost\n{own}\t{name}\n::1\tlocalhost ip6-localhost ip6-loopback\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n"
     );
     let resolv = resolv.unwrap_or(NO_SERVER).to_owned();
     for (file, content) in [("hostname", format!("{name}\n")), ("hosts", hosts), ("resolv.conf", resolv)] {

@@ -15,6 +15,7 @@ use crate::cgroup::{self, Tree};
 use crate::container::reaper_program;
 use crate::disk::{self, Driver, Wish};
 use crate::image::unpack;
+use crate::net;
 use crate::process::seccomp::{self, CompileError, Filter};
 
 /// The ground could not be laid.
@@ -54,6 +55,8 @@ pub(crate) struct Ground {
     pub(crate) tree: Tree,
     /// How files are limited.
     pub(crate) driver: Driver,
+    /// Largest packets of sessions' networks.
+    pub(crate) mtu: u32,
     /// The program that is pid 1 of every instance, in a file that nobody can write.
     pub(crate) reaper: OwnedFd,
     filters: [Filter; 2],
@@ -79,6 +82,7 @@ impl Ground {
             node: node.clone(),
             tree: Tree::open(&node.cgroup_parent)?,
             driver: Driver::probe(&node.state_dir.join("node"), node.disk.parse::<Wish>()?)?,
+            mtu: net::mtu::of_host(),
             reaper: reaper_program::load(&reaper).map_err(io("load", reaper))?,
             filters: [compile(false)?, compile(true)?],
         })

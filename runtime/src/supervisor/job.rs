@@ -4,17 +4,20 @@ mod archive;
 mod build;
 mod clean;
 mod disk;
+mod instance;
 mod join;
 mod layer;
 mod machine;
 mod socket;
+mod switch;
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::errno::Errno;
 
+use self::switch::Switch;
 use super::ground::Ground;
 use super::name::{DiffId, ExecNumber, InstanceIndex, SessionNumber};
 use super::protocol::{
@@ -27,8 +30,8 @@ use crate::failure::StepError;
 /// Work for a worker. The descriptors that belong to it are given beside it.
 #[derive(Debug)]
 pub(crate) enum Job {
-    /// Make a session and all its instances. Descriptors: \[mounts of the disks that were made ahead\].
-    StartSession { session: SessionNumber, machines: Vec<Machine>, disks: Vec<DiskAhead> },
+    /// Make a session and all its instances. Descriptors: \[mounts of the disks that were made ahead, switch if ready\].
+    StartSession { session: SessionNumber, machines: Vec<Machine>, disks: Vec<DiskAhead>, plug: Plug },
     /// Make a build. `slots` are those of its caches, in their order. Descriptors: \[contents of its secrets\].
     StartBuild {
         build: SessionNumber,
@@ -39,8 +42,14 @@ pub(crate) enum Job {
     },
     /// Make a disk ahead.
     Disk { bytes: u64, number: u32 },
-    /// End an instance and start it again. Descriptors: \[user namespace, pidfd of pid 1 if `has_old`\].
-    Reboot { session: SessionNumber, machine: Machine, has_old: bool },
+    /// Make a switch ahead.
+    Switch,
+    /// Make one more instance. Descriptors: \[mounts of the disks that were made ahead, switch if ready, user namespace\].
+    AddInstance { session: SessionNumber, machine: Machine, disks: Vec<DiskAhead>, plug: Plug },
+    /// End an instance and remove what is left of it. Descriptors: \[switch if ready, pidfd of pid 1 if `has_old`\].
+    RemoveInstance { session: SessionNumber, instance: InstanceIndex, plug: Plug, has_old: bool },
+    /// End an instance and start it again. Descriptors: \[user namespace, switch if ready, pidfd of pid 1 if `has_old`\].
+    Reboot { session: SessionNumber, machine: Machine, plug: Plug, has_old: bool },
     /// Open a terminal. Descriptors: \[pidfd of pid 1\].
     OpenTerminal { seat: Seat, command: Command, size: Winsize },
     /// Run a program. Descriptors: \[pidfd of pid 1\].
@@ -69,6 +78,8 @@ pub(crate) enum Job {
     Diff { session: SessionNumber, instance: InstanceIndex, clamp: Option<i64> },
     /// Open TCP sockets in an instance's network. Descriptors: \[pidfd of pid 1\].
     OpenSockets { family: SocketFamily, count: u8 },
+    /// Open the sockets of a name server. Descriptors: \[switch\].
+    OpenNameServer,
     /// Open what tells of an instance's listeners. Descriptors: \[pidfd of pid 1, file of its cpu time\].
     OpenWatch,
     /// Become `program`, which looks whether it could resume from a state. Descriptors: \[state\].
@@ -82,6 +93,24 @@ pub(crate) struct Seat {
     pub(crate) session: SessionNumber,
     /// The instance as it was asked for, but for its layers.
     pub(crate) machine: Machine,
+}
+
+/// What instances are plugged into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plug {
+    /// Nothing.
+    Nowhere,
+    /// A switch that this worker makes.
+    New,
+    /// A switch that is there.
+    Ready,
+}
+
+impl Plug {
+    /// A switch that is there, or none.
+    pub(crate) fn of(switch: Option<&OwnedFd>) -> Self {
+        if switch.is_some() { Self::Ready } else { Self::Nowhere }
+    }
 }
 
 /// A disk that was made ahead, for an instance.
@@ -108,15 +137,20 @@ impl Job {
     /// How long it may take at most.
     pub(crate) fn time(&self) -> Duration {
         Duration::from_secs(match self {
-            Self::StartSession { .. } | Self::StartBuild { .. } | Self::Reboot { .. } => 60,
+            Self::StartSession { .. }
+            | Self::StartBuild { .. }
+            | Self::AddInstance { .. }
+            | Self::RemoveInstance { .. }
+            | Self::Reboot { .. } => 60,
             Self::OpenTerminal { .. } | Self::Exec { .. } | Self::KillExec { .. } => 30,
             Self::Disk { .. }
+            | Self::Switch
             | Self::Sweep { .. }
             | Self::HaveLayers { .. }
             | Self::ListLayers { .. }
             | Self::Check { .. } => 20,
             Self::Clean { .. } => 120,
-            Self::StatPath { .. } | Self::OpenSockets { .. } | Self::OpenWatch => 30,
+            Self::StatPath { .. } | Self::OpenSockets { .. } | Self::OpenNameServer | Self::OpenWatch => 30,
             Self::UnpackLayer { .. }
             | Self::RemoveLayer { .. }
             | Self::PutArchive { .. }
@@ -133,18 +167,27 @@ impl Job {
         reporter: &Reporter,
     ) -> Result<(), Refusal> {
         match self {
-            Self::StartSession { session, machines, disks } => {
+            Self::StartSession { session, machines, disks, plug } => {
+                let switch = Switch::find(plug, given, disks.len())?;
                 let disks = disk::take(ground, &machines, &disks, given)?;
-                machine::start_session(ground, session, &machines, disks, reporter)
+                machine::start_session(ground, session, &machines, disks, switch, reporter)
+            }
+            Self::Switch => switch::make_ahead(ground, reporter),
+            Self::AddInstance { session, machine, disks, plug } => {
+                instance::add(ground, session, &machine, &disks, plug, given, reporter)
+            }
+            Self::RemoveInstance { session, instance, plug, has_old } => {
+                instance::remove(ground, session, instance, plug, has_old, given)
             }
             Self::StartBuild { build, machine, mounts, slots, network } => {
                 let asked = build::Asked { mounts: &mounts, slots: &slots, network };
                 build::start(ground, build, &machine, &asked, given, reporter)
             }
             Self::Disk { bytes, number } => disk::make(ground, bytes, number, reporter),
-            Self::Reboot { session, machine, has_old } => {
-                let old = if has_old { given.get(1).copied() } else { None };
-                machine::reboot(ground, session, &machine, given_first(given)?, old, reporter)
+            Self::Reboot { session, machine, plug, has_old } => {
+                let switch = Switch::find(plug, given, 1)?;
+                let old = if has_old { given.last().copied() } else { None };
+                machine::reboot(ground, session, &machine, (given_first(given)?, switch), old, reporter)
             }
             Self::OpenTerminal { seat, command, size } => {
                 join::open_terminal(ground, &seat, &command, size, given_first(given)?, reporter)
@@ -174,6 +217,7 @@ impl Job {
                 archive::diff(ground, (session, instance), clamp, given, reporter)
             }
             Self::OpenSockets { family, count } => socket::open(given_first(given)?, family, count, reporter),
+            Self::OpenNameServer => socket::name_server(given_first(given)?, reporter),
             Self::OpenWatch => socket::watch(given, reporter),
             Self::Check { program } => check(&program, given_first(given)?),
         }

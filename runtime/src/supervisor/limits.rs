@@ -26,6 +26,7 @@ fn invalid(message: impl Into<String>) -> Refusal {
 }
 
 /// Checks the machines of a session that is to be started.
+/// Checks one machine.
 pub(crate) fn check_machines(
     node: &NodeFile,
     number: SessionNumber,
@@ -97,7 +98,7 @@ fn is_inner(id: u32) -> bool {
     id < super::node::IDS_PER_SESSION
 }
 
-fn check_machine(ceiling: &Limits, machine: &Machine) -> Result<(), Refusal> {
+pub(crate) fn check_machine(ceiling: &Limits, machine: &Machine) -> Result<(), Refusal> {
     let layers = machine.layers.len();
     if layers == 0 || layers > MAX_LAYERS {
         return Err(invalid(format!(

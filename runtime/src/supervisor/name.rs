@@ -74,7 +74,7 @@ impl InstanceIndex {
     pub const COUNT: u8 = 16;
 
     /// The index as an integer.
-    pub fn get(self) -> u8 {
+    pub const fn get(self) -> u8 {
         self.0
     }
 }

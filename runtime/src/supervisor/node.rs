@@ -87,6 +87,9 @@ pub struct NodeFile {
     /// Disks that are made ahead for the next instances, where the driver can; 0 is none.
     #[serde(default)]
     pub ready_disks: u32,
+    /// Switches that are made ahead for the next sessions; 0 is none.
+    #[serde(default)]
+    pub ready_networks: u32,
     /// Log lines as JSON.
     pub log_json: bool,
     /// The supervisor ends with its last client, unless it keeps a listener or a session: it was started for one command.
@@ -231,6 +234,7 @@ mod tests {
             },
             disk: "auto".into(),
             ready_disks: 0,
+            ready_networks: 0,
             log_json: true,
             temporary: false,
         }

@@ -35,7 +35,7 @@ pub use archive::{ArchiveOptions, PathStat};
 pub use build::{BuildMount, BuildNetwork, CacheSharing};
 pub use event::Event;
 pub use machine::{Command, Defaults, Limits, Login, Machine, Winsize};
-pub use network::SocketFamily;
+pub use network::{Network, SocketFamily};
 pub use reply::{FromSupervisor, Refusal, RefusalKind, Reply};
 pub use request::{Call, Request};
 pub use state::{EndReason, ExitStatus, Facts, InstanceState, InstanceStats, SessionState, TerminalState};

@@ -11,6 +11,7 @@ mod disks;
 mod ending;
 mod execs;
 mod guards;
+mod instances;
 mod layer_requests;
 mod listeners;
 mod memory;
@@ -20,6 +21,7 @@ mod requests;
 mod sessions;
 mod starting;
 mod state;
+mod switches;
 mod terminals;
 mod timers;
 mod workers;
@@ -66,6 +68,7 @@ pub(crate) struct Supervisor {
     early_ends: BTreeMap<i32, (ExitStatus, Moment)>,
     layer_sets: LayerSets,
     disks: disks::Disks,
+    switches: switches::Switches,
     /// Ended execs whose groups are still there.
     spent: Vec<Spent>,
     notices: BTreeMap<(SessionNumber, InstanceIndex), OomNotice>,
@@ -117,6 +120,7 @@ impl Supervisor {
             early_ends: BTreeMap::new(),
             layer_sets: LayerSets::default(),
             disks: disks::Disks::default(),
+            switches: switches::Switches::default(),
             spent: Vec::new(),
             notices: BTreeMap::new(),
             recounts: BTreeMap::new(),
@@ -156,6 +160,7 @@ impl Supervisor {
             self.on_time();
             self.take_up_waiting();
             self.make_disk_ahead();
+            self.make_switch_ahead();
             self.replace_if_due();
         }
         self.drop_disks();

@@ -9,7 +9,7 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
@@ -19,7 +19,9 @@ use super::clock::Moment;
 use super::kept::Kept;
 use super::layers::LayerSet;
 use super::name::{ExecNumber, InstanceIndex, SessionNumber, TerminalNumber};
-use super::protocol::{EndReason, ExitStatus, InstanceState, Machine, SessionState, TerminalState};
+use super::protocol::{
+    EndReason, ExitStatus, InstanceState, Machine, Network, Refusal, RefusalKind, SessionState, TerminalState,
+};
 use crate::sys::pidfd;
 
 /// A call that is answered later.
@@ -54,7 +56,7 @@ impl Process {
     }
 
     /// A duplicate of its pidfd.
-    pub(crate) fn pidfd(&self) -> std::io::Result<std::os::fd::OwnedFd> {
+    pub(crate) fn pidfd(&self) -> std::io::Result<OwnedFd> {
         self.pidfd.duplicate()
     }
 }
@@ -98,7 +100,7 @@ pub(crate) struct FailedStart {
     /// Who asked.
     pub(crate) waiter: Waiter,
     /// What is answered.
-    pub(crate) refusal: super::protocol::Refusal,
+    pub(crate) refusal: Refusal,
 }
 
 /// Phases of the way out.
@@ -129,7 +131,12 @@ pub(crate) struct Session {
     pub(crate) stage: Stage,
     /// Its user namespace; dropped before its files are removed.
     pub(crate) userns: Option<Kept>,
-    /// In the order of their index.
+    /// What its instances are plugged into, and the network namespace that is it, once it is made.
+    #[serde(default)]
+    pub(crate) network: Option<Network>,
+    #[serde(default)]
+    pub(crate) switch: Option<Kept>,
+    /// Each has an index of its own.
     pub(crate) instances: Vec<Instance>,
     /// Those not forgotten.
     pub(crate) terminals: BTreeMap<TerminalNumber, Terminal>,
@@ -177,8 +184,9 @@ pub(crate) struct Instance {
     pub(crate) process: Option<Process>,
     /// How pid 1 ended.
     pub(crate) ended: Option<ExitStatus>,
-    /// A worker starts it again: nothing else may be done with it.
-    pub(crate) rebooting: bool,
+    /// A worker starts it, starts it again or removes it: nothing else may be done with it.
+    #[serde(alias = "rebooting")]
+    pub(crate) changing: bool,
     /// Kills at its memory limit since its start, as far as they were read.
     pub(crate) oom_kills: u64,
     /// The kernel's count at the last reading. On version 1 it falls when the group of an exec goes.
@@ -228,6 +236,8 @@ impl Session {
             deadline_unix_ms,
             stage: Stage::Starting { waiter },
             userns: None,
+            network: None,
+            switch: None,
             instances: Vec::new(),
             terminals: BTreeMap::new(),
             execs: BTreeMap::new(),
@@ -248,6 +258,19 @@ impl Session {
         };
         let waiter = Waiter { connection: 0, call: 0 };
         Self { stage: Stage::Ending(ending), leftover: true, ..Self::starting(number, 0, waiter) }
+    }
+
+    /// Duplicates of its user namespace and, where it has one, its switch.
+    pub(crate) fn namespaces(&self) -> Result<(OwnedFd, Option<OwnedFd>), Refusal> {
+        let failed = |why: &dyn std::fmt::Display| Refusal {
+            kind: RefusalKind::Failed,
+            message: format!("session {}: its namespaces: {why}", self.number),
+            step: None,
+        };
+        let userns = self.userns.as_ref().ok_or_else(|| failed(&"there are none"))?;
+        let userns = userns.duplicate().map_err(|error| failed(&error))?;
+        let switch = self.switch.as_ref().map(Kept::duplicate).transpose();
+        Ok((userns, switch.map_err(|error| failed(&error))?))
     }
 
     /// Whether requests may use its instances.
@@ -307,7 +330,7 @@ impl Session {
 
     /// Drops every descriptor that keeps something of it alive in the kernel, processes' apart.
     pub(crate) fn drop_descriptors(&mut self) {
-        self.userns = None;
+        (self.userns, self.switch) = (None, None);
         for terminal in self.terminals.values_mut() {
             (terminal.ptmx, terminal.ring) = (None, None);
         }

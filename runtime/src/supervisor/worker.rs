@@ -38,6 +38,8 @@ use crate::sys::{close, pidfd, signal};
 pub(crate) enum Report {
     /// The session's user namespace. Descriptors: \[it\].
     Userns,
+    /// The session's switch. Descriptors: \[its network namespace\].
+    Switch,
     /// Pid 1 of an instance runs. Descriptors: \[pidfd\].
     Instance {
         /// Which.
@@ -69,6 +71,10 @@ pub(crate) enum Task {
     Start { session: SessionNumber },
     /// It starts an instance again.
     Reboot { session: SessionNumber, instance: InstanceIndex, waiter: Waiter },
+    /// It starts one more instance.
+    Add { session: SessionNumber, instance: InstanceIndex, waiter: Waiter },
+    /// It removes an instance, for who asked, or since it could not be started.
+    Remove { session: SessionNumber, instance: InstanceIndex, waiter: Waiter, failed: Option<Refusal> },
     /// It opens a terminal.
     Terminal { session: SessionNumber, terminal: TerminalNumber, waiter: Waiter },
     /// It starts an exec.
@@ -85,6 +91,8 @@ pub(crate) enum Task {
     HandOver { waiter: Waiter, reply: Reply },
     /// It makes a disk ahead.
     Disk { bytes: u64, number: u32 },
+    /// It makes a switch ahead.
+    SwitchAhead,
     /// It removes the groups of ended execs; the kernel's counts of their instances fall with them.
     Sweep { instances: BTreeSet<(SessionNumber, InstanceIndex)> },
     /// It has become the program on disk, which looks whether it can resume.
@@ -92,6 +100,16 @@ pub(crate) enum Task {
 }
 
 impl Task {
+    /// The session of which an instance is started again, added or removed.
+    pub(crate) fn changed(&self) -> Option<SessionNumber> {
+        match self {
+            Self::Reboot { session, .. } | Self::Add { session, .. } | Self::Remove { session, .. } => {
+                Some(*session)
+            }
+            _ => None,
+        }
+    }
+
     /// The session whose files are read or written.
     pub(crate) fn archived(&self) -> Option<SessionNumber> {
         match self {

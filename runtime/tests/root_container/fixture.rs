@@ -181,7 +181,12 @@ impl Machine {
                 group: Some(&leaf),
                 program: Program::Held(reaper),
                 filter: Some(filter()),
-                identity: Some(Identity { hostname: &machine.hostname, login: machine.login, resolv: None }),
+                identity: Some(Identity {
+                    hostname: &machine.hostname,
+                    login: machine.login,
+                    address: None,
+                    resolv: None,
+                }),
                 cgroup_view: &View::of_machine(),
                 ..Resources::bare()
             };
@@ -381,5 +386,6 @@ pub(crate) fn description(layers: Vec<DiffId>) -> protocol::Machine {
         login: Login::Root,
         no_new_privileges: false,
         user_namespaces: false,
+        net_admin: false,
     }
 }

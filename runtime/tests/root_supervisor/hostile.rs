@@ -20,7 +20,7 @@ use sandlot_runtime::sys::packet;
 
 use super::node::{Node, PATIENCE, session, until};
 
-fn kind<T: std::fmt::Debug>(result: Result<T, ClientError>) -> RefusalKind {
+pub(crate) fn kind<T: std::fmt::Debug>(result: Result<T, ClientError>) -> RefusalKind {
     match result {
         Err(ClientError::Refused(refusal)) => refusal.kind,
         other => panic!("{other:?}"),
@@ -92,7 +92,8 @@ fn requests_are_held_to_order_and_descriptors() {
 fn what_is_above_the_ceiling_is_refused_by_name() {
     let node = Node::start();
     let mut client = node.client();
-    let Request::StartSession { session, deadline_unix_ms, instances } = node.start_request(1, 1, 60_000)
+    let Request::StartSession { session, deadline_unix_ms, instances, network } =
+        node.start_request(1, 1, 60_000)
     else {
         panic!("not a start")
     };
@@ -111,7 +112,8 @@ fn what_is_above_the_ceiling_is_refused_by_name() {
         (Vec::new(), RefusalKind::Invalid),
         (unknown_layer, RefusalKind::Failed),
     ] {
-        let request = Request::StartSession { session, deadline_unix_ms, instances };
+        let network = network.clone();
+        let request = Request::StartSession { session, deadline_unix_ms, instances, network };
         assert_eq!(kind(client.call(request, &[])), wanted);
     }
     assert_eq!(kind(node.try_start(&mut client, 201, 1)), RefusalKind::Invalid);

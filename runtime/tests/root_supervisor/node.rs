@@ -107,6 +107,7 @@ impl Node {
             login: Login::Root,
             no_new_privileges: false,
             user_namespaces: false,
+            net_admin: false,
         }
     }
 
@@ -129,6 +130,7 @@ impl Node {
             session: session(number),
             deadline_unix_ms: unix_ms() + life_ms,
             instances: (0..instances).map(|index| self.machine(index)).collect(),
+            network: None,
         }
     }
 
@@ -360,6 +362,7 @@ fn node_file(folder: &Path) -> NodeFile {
         },
         disk: "auto".into(),
         ready_disks: 0,
+        ready_networks: 0,
         log_json: false,
         temporary: false,
     }

@@ -68,6 +68,7 @@ impl<'a> BuildMachine<'a> {
             login: Login::Root,
             no_new_privileges: false,
             user_namespaces: false,
+            net_admin: false,
         };
         let secrets: Vec<BorrowedFd<'_>> = fittings.secrets.iter().map(AsFd::as_fd).collect();
         let (mounts, network) = (fittings.mounts.clone(), fittings.network);

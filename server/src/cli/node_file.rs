@@ -40,6 +40,7 @@ fn node_file(config: &Config) -> Result<NodeFile> {
         ceiling: ceiling()?,
         disk: config.disk.clone(),
         ready_disks: config.ready_disks,
+        ready_networks: config.ready_networks,
         log_json: config.log_json,
         temporary: false,
     })

@@ -68,6 +68,9 @@ pub struct Options {
     /// Disks of the limit last asked for that are made while the node rests, 0 to 64 [default: 4]
     #[arg(long, env = "SANDLOT_READY_DISKS", value_name = "COUNT")]
     pub ready_disks: Option<u32>,
+    /// Networks that are made while the node rests, 0 to 64 [default: 4]
+    #[arg(long, env = "SANDLOT_READY_NETWORKS", value_name = "COUNT")]
+    pub ready_networks: Option<u32>,
     /// Logs as JSON, one object a line
     #[arg(long, env = "SANDLOT_LOG_JSON", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub log_json: Option<bool>,
@@ -97,6 +100,7 @@ impl Options {
             default_playground: self.default_playground.or(other.default_playground),
             make_images: self.make_images.or(other.make_images),
             ready_disks: self.ready_disks.or(other.ready_disks),
+            ready_networks: self.ready_networks.or(other.ready_networks),
             start_supervisor: self.start_supervisor.or(other.start_supervisor),
             log_json: self.log_json.or(other.log_json),
             test_hooks: self.test_hooks,

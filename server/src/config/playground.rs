@@ -34,6 +34,8 @@ pub struct Playground {
     pub no_new_privileges: bool,
     /// Allows new user namespaces inside.
     pub user_namespaces: bool,
+    /// Gives root CAP_NET_ADMIN over the network of its own instance.
+    pub net_admin: bool,
 }
 
 /// A `[playgrounds.NAME]` table. Whatever is left out has the default of the built-in ones.
@@ -56,6 +58,7 @@ pub(crate) struct PlaygroundTable {
     user: Option<String>,
     no_new_privileges: Option<bool>,
     user_namespaces: Option<bool>,
+    net_admin: Option<bool>,
 }
 
 const MIB: u64 = 1024 * 1024;
@@ -111,6 +114,7 @@ impl PlaygroundTable {
             login: login(self.user.as_deref())?,
             no_new_privileges: self.no_new_privileges.unwrap_or(false),
             user_namespaces: self.user_namespaces.unwrap_or(false),
+            net_admin: self.net_admin.unwrap_or(false),
             name,
         })
     }

@@ -65,7 +65,7 @@ pub(super) fn present(session: &SessionView) -> Value {
     let instances: Vec<Value> = session
         .instances
         .iter()
-        .map(|instance| json!({ "name": instance.name, "hostname": instance.name, "state": instance.state }))
+        .map(|instance| json!({ "name": instance.name, "hostname": instance.name.hostname(), "state": instance.state }))
         .collect();
     json!({
         "id": session.id,

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use sandlot_runtime::ring::Ring;
 use sandlot_runtime::supervisor::name::{DiffId, ExecNumber, InstanceIndex, SessionNumber};
 use sandlot_runtime::supervisor::protocol::{
-    Command, Facts, Machine, Reply, Request, SessionState, SocketFamily,
+    Command, Facts, Machine, Network, Reply, Request, SessionState, SocketFamily,
 };
 
 use super::{ExecEnds, InstanceWatch, NewTerminal, TerminalEnds};
@@ -47,7 +47,8 @@ impl Containers {
         deadline: UnixMillis,
         instances: Vec<Machine>,
     ) -> Result<()> {
-        self.done(Request::StartSession { session, deadline_unix_ms: deadline.0, instances }).await
+        let (deadline_unix_ms, network) = (deadline.0, Some(Network::default()));
+        self.done(Request::StartSession { session, deadline_unix_ms, instances, network }).await
     }
 
     pub(super) async fn open_terminal(

@@ -230,7 +230,7 @@ fn unknown_playground(name: &PlaygroundName) -> Error {
 
 fn machine(playground: &Playground, layers: &[DiffId], place: u8) -> Result<Machine> {
     let index = InstanceIndex::try_from(place).map_err(Error::internal)?;
-    let hostname = Hostname::try_from(InstanceName::from(index).to_string()).map_err(Error::internal)?;
+    let hostname = Hostname::try_from(InstanceName::from(index).hostname()).map_err(Error::internal)?;
     Ok(Machine {
         index,
         hostname,
@@ -239,5 +239,6 @@ fn machine(playground: &Playground, layers: &[DiffId], place: u8) -> Result<Mach
         login: playground.login,
         no_new_privileges: playground.no_new_privileges,
         user_namespaces: playground.user_namespaces,
+        net_admin: playground.net_admin,
     })
 }

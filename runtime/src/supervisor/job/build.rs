@@ -93,8 +93,16 @@ pub(super) fn start(
         mounts: making.all(asked, secrets)?,
         host_network: (asked.network == BuildNetwork::Host).then(host_resolv),
     };
-    Starting { ground, session: build, machine, userns: userns.as_fd(), reporter, beside: &beside }
-        .start_over(&disk)
+    Starting {
+        ground,
+        session: build,
+        machine,
+        userns: userns.as_fd(),
+        switch: None,
+        reporter,
+        beside: &beside,
+    }
+    .start_over(&disk)
 }
 
 /// A host without the file has no name server either.

@@ -8,13 +8,18 @@ use std::path::{Path, PathBuf};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
+use super::switch::{Switch, port, unplug};
 use super::{refused, refused_step};
 use crate::archive::made::Made;
 use crate::cgroup::{Instance, LeafName};
-use crate::container::{self, Started, machine, userns, worker};
+use crate::container::{self, Attendant, Started, machine, userns, worker};
 use crate::disk::{self, Attached, Ready};
+use crate::failure::Failure;
 use crate::init::{Identity, Program, Resources};
+use crate::net::plan;
+use crate::net::port::Port;
 use crate::rootfs::cgroup_tree::View;
 use crate::rootfs::layers::{self, Layers};
 use crate::spec::{MountPlan, Plan};
@@ -36,6 +41,7 @@ pub(super) fn start_session(
     session: SessionNumber,
     machines: &[Machine],
     disks: Vec<(InstanceIndex, Ready)>,
+    switch: Switch<'_>,
     reporter: &Reporter,
 ) -> Result<(), Refusal> {
     let operation = format!("start session {session}");
@@ -49,10 +55,12 @@ pub(super) fn start_session(
         .map_err(|error| refused_step(&operation, &error))?;
     tell(reporter, &Report::Userns, userns.as_fd())?;
     let mounts = disks.iter().map(|(_, disk)| disk.mount());
-    let keep: Vec<_> = [userns.as_fd(), reporter.as_fd()].into_iter().chain(mounts).collect();
+    let switch = switch.open(ground, reporter)?;
+    let switch = switch.as_ref().map(AsFd::as_fd);
+    let keep: Vec<_> = [userns.as_fd(), reporter.as_fd()].into_iter().chain(mounts).chain(switch).collect();
     isolate(ground, &keep, &operation)?;
     let (userns, beside) = (userns.as_fd(), &Beside::default());
-    let starting = |machine| Starting { ground, session, machine, userns, reporter, beside };
+    let starting = |machine| Starting { ground, session, machine, userns, switch, reporter, beside };
     machines.iter().try_for_each(|machine| starting(machine).start(ready(machine)))
 }
 
@@ -102,7 +110,7 @@ pub(super) fn reboot(
     ground: &Ground,
     session: SessionNumber,
     machine: &Machine,
-    userns: BorrowedFd<'_>,
+    (userns, switch): (BorrowedFd<'_>, Switch<'_>),
     old: Option<BorrowedFd<'_>>,
     reporter: &Reporter,
 ) -> Result<(), Refusal> {
@@ -111,12 +119,18 @@ pub(super) fn reboot(
         end_politely(old).map_err(|errno| refused(&operation, &errno))?;
     }
     kill_rest(ground, session, machine.index).map_err(|error| refused(&operation, &error))?;
-    isolate(ground, &[userns, reporter.as_fd()], &operation)?;
-    Starting { ground, session, machine, userns, reporter, beside: &Beside::default() }.start(None)
+    let switch = switch.open(ground, reporter)?;
+    let switch = switch.as_ref().map(AsFd::as_fd);
+    if let Some(switch) = switch {
+        unplug(ground, switch, machine.index)?;
+    }
+    let keep: Vec<_> = [userns, reporter.as_fd()].into_iter().chain(switch).collect();
+    isolate(ground, &keep, &operation)?;
+    Starting { ground, session, machine, userns, switch, reporter, beside: &Beside::default() }.start(None)
 }
 
 /// Asks pid 1 to end, and kills it when it has not in time.
-fn end_politely(init: BorrowedFd<'_>) -> Result<(), nix::Error> {
+pub(super) fn end_politely(init: BorrowedFd<'_>) -> Result<(), nix::Error> {
     for (signal, patience) in
         [(Signal::SIGTERM, PollTimeout::from(GRACE_MS)), (Signal::SIGKILL, PollTimeout::NONE)]
     {
@@ -131,7 +145,7 @@ fn end_politely(init: BorrowedFd<'_>) -> Result<(), nix::Error> {
     Ok(())
 }
 
-fn kill_rest(
+pub(super) fn kill_rest(
     ground: &Ground,
     session: SessionNumber,
     index: InstanceIndex,
@@ -157,6 +171,8 @@ pub(super) struct Starting<'a> {
     pub(super) session: SessionNumber,
     pub(super) machine: &'a Machine,
     pub(super) userns: BorrowedFd<'a>,
+    /// The network namespace of the session's switch.
+    pub(super) switch: Option<BorrowedFd<'a>>,
     pub(super) reporter: &'a Reporter,
     pub(super) beside: &'a Beside,
 }
@@ -171,7 +187,7 @@ impl Starting<'_> {
     }
 
     /// Attaches the disk and starts pid 1.
-    fn start(&self, ready: Option<&Ready>) -> Result<(), Refusal> {
+    pub(super) fn start(&self, ready: Option<&Ready>) -> Result<(), Refusal> {
         let (driver, folder) = (&self.ground.driver, self.folder());
         let attached = match ready {
             Some(ready) => driver.attach_ready(ready, &folder, self.ground.node.first_id(self.session)),
@@ -208,6 +224,7 @@ impl Starting<'_> {
         .map_err(step)?;
         let leaf = group.leaf(LeafName::Machine).map_err(|error| refused(operation, &error))?;
         let (plan, sources) = plan_beside(machine, self.beside, operation)?;
+        let resolv = self.resolv();
         let resources = Resources {
             userns: Some(self.userns),
             rootfs: Some(rootfs.as_fd()),
@@ -217,13 +234,30 @@ impl Starting<'_> {
             identity: Some(Identity {
                 hostname: &machine.hostname,
                 login: machine.login,
-                resolv: self.beside.host_network.as_deref(),
+                address: self.switch.map(|_| plan::of(machine.index).v4),
+                resolv: resolv.as_deref(),
             }),
             sources: &sources,
             cgroup_view: &View::of_machine(),
             ..Resources::bare()
         };
-        container::start(&plan, &resources).map_err(step)
+        let port = self.switch.map(|switch| port(ground, switch, machine.index));
+        container::attended(&plan, &resources, &Plugging(port)).map_err(step)
+    }
+
+    /// The switch answers for names; a machine that shares the host's network asks whom the host asks.
+    fn resolv(&self) -> Option<String> {
+        let switch = || format!("nameserver {}\n", plan::SWITCH.v4);
+        self.beside.host_network.clone().or_else(|| self.switch.map(|_| switch()))
+    }
+}
+
+/// Plugs the instance in while its pid 1 sets itself up.
+struct Plugging<'a>(Option<Port<'a>>);
+
+impl Attendant for Plugging<'_> {
+    fn admitted(&self, pid: Pid) -> Result<(), Failure> {
+        self.0.map_or(Ok(()), |port| port.plug(pid))
     }
 }
 

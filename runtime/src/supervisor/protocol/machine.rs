@@ -21,6 +21,9 @@ pub struct Machine {
     pub no_new_privileges: bool,
     /// Allow new user namespaces from inside.
     pub user_namespaces: bool,
+    /// Give root inside CAP_NET_ADMIN, which holds in the instance's own network namespace only.
+    #[serde(default)]
+    pub net_admin: bool,
 }
 
 /// Limits of one instance.

@@ -73,7 +73,8 @@ pub enum Reply {
         /// Its number, until it has ended.
         build: SessionNumber,
     },
-    /// To [`Request::OpenSockets`](super::Request::OpenSockets); descriptors: \[sockets\].
+    /// To [`Request::OpenSockets`](super::Request::OpenSockets) and [`Request::OpenNameServer`](super::Request::OpenNameServer);
+    /// descriptors as there.
     Sockets,
     /// To [`Request::WatchInstance`](super::Request::WatchInstance) and [`Request::WatchNode`](super::Request::WatchNode);
     /// descriptors as there. A file of cpu time is `cpuacct.usage` of version 1 or `cpu.stat` of version 2.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::archive::ArchiveOptions;
 use super::build::{BuildMount, BuildNetwork};
 use super::machine::{Command, Machine, Winsize};
-use super::network::SocketFamily;
+use super::network::{Network, SocketFamily};
 use super::state::EndReason;
 use crate::supervisor::name::{DiffId, ExecNumber, InstanceIndex, SessionNumber, TerminalNumber};
 
@@ -47,6 +47,23 @@ pub enum Request {
         deadline_unix_ms: u64,
         /// One to sixteen, in the order of their index.
         instances: Vec<Machine>,
+        /// What they are plugged into; without it each has its loopback only.
+        #[serde(default)]
+        network: Option<Network>,
+    },
+    /// Start one more instance of a session. Answer: [`Reply::Done`](super::Reply::Done) once its pid 1 runs; on failure nothing of it is left.
+    AddInstance {
+        /// The session.
+        session: SessionNumber,
+        /// Its index is that of no other instance.
+        machine: Machine,
+    },
+    /// End an instance and remove its files; its index may be used again. Answer: [`Reply::Done`](super::Reply::Done) once nothing of it is left.
+    RemoveInstance {
+        /// The session.
+        session: SessionNumber,
+        /// The instance.
+        instance: InstanceIndex,
     },
     /// End an instance's processes and start it again over the same files. Answer: [`Reply::Done`](super::Reply::Done).
     RebootInstance {
@@ -230,6 +247,12 @@ pub enum Request {
         family: SocketFamily,
         /// 1 to [`MAX_DESCRIPTORS`](super::MAX_DESCRIPTORS).
         count: u8,
+    },
+    /// Sockets on which the session's instances ask for names, bound to port 53 of their switch. Answer:
+    /// [`Reply::Sockets`](super::Reply::Sockets), descriptors: \[UDP, TCP listening; neither blocks\].
+    OpenNameServer {
+        /// The session; it must have a network.
+        session: SessionNumber,
     },
     /// What tells of listening sockets in an instance. Answer: [`Reply::Watch`](super::Reply::Watch), descriptors:
     /// \[sock_diag(7) socket of its network, file of its cpu time\].

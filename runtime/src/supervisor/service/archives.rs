@@ -68,7 +68,7 @@ impl Supervisor {
         let (given, (session, instance)) = (stream(given)?, whose);
         let owner = self.running(session)?;
         let found = owner.instance(instance).ok_or_else(|| unknown_instance(session, instance))?;
-        if found.rebooting {
+        if found.changing {
             return Err(refuse(
                 RefusalKind::Busy,
                 format!("instance {instance} of session {session}: it is starting"),

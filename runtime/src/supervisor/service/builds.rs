@@ -156,6 +156,11 @@ fn mounted_layers(mounts: &[BuildMount]) -> impl Iterator<Item = &Vec<DiffId>> {
 fn session_of(request: &Request) -> Option<SessionNumber> {
     match request {
         Request::RebootInstance { session, .. }
+        | Request::AddInstance { session, .. }
+        | Request::RemoveInstance { session, .. }
+        | Request::OpenSockets { session, .. }
+        | Request::OpenNameServer { session }
+        | Request::WatchInstance { session, .. }
         | Request::SetDeadline { session, .. }
         | Request::EndSession { session, .. }
         | Request::ForgetSession { session }
@@ -170,6 +175,21 @@ fn session_of(request: &Request) -> Option<SessionNumber> {
         | Request::GetArchive { session, .. }
         | Request::StatPath { session, .. }
         | Request::Diff { session, .. } => Some(*session),
-        _ => None,
+        // Those that make one, and those of the node.
+        Request::StartSession { .. }
+        | Request::StartBuild { .. }
+        | Request::Hello { .. }
+        | Request::KeepListener { .. }
+        | Request::TakeListener { .. }
+        | Request::Facts
+        | Request::Sessions { .. }
+        | Request::UnpackLayer { .. }
+        | Request::RemoveLayer { .. }
+        | Request::HaveLayers { .. }
+        | Request::ListLayers { .. }
+        | Request::WatchNode
+        | Request::Guard
+        | Request::Reexec
+        | Request::Down => None,
     }
 }

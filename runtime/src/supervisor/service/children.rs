@@ -78,7 +78,7 @@ impl Supervisor {
         // Whoever else could kill pid 1 does so only on its way out.
         let out_of_memory =
             is_running && status.signal == Some(Signal::SIGKILL as i32) && ended.oom_kills > 0;
-        if !ended.rebooting {
+        if !ended.changing {
             log::session(session, format_args!("instance {instance} ended: {status:?}"));
             self.tell(Event::InstanceEnded { session, instance, status, out_of_memory });
         }

@@ -95,6 +95,9 @@ impl Supervisor {
 
     /// Kills what is left, drops the descriptors and sends a worker after the rest.
     fn clean(&mut self, number: SessionNumber) {
+        if self.kill_changers(number) {
+            return self.look_again(number);
+        }
         self.forget_memory(number);
         self.kill_archivers(number);
         let Some(session) = self.state.sessions.get_mut(&number) else { return };
@@ -109,6 +112,14 @@ impl Supervisor {
             self.employ(Task::Clean { session: number }, Job::Clean { session: number }, &[])
         {
             self.on_cleaned(number, Err(refusal));
+        }
+    }
+
+    /// What was killed a moment ago must be gone before anything is removed under its hands.
+    fn look_again(&mut self, number: SessionNumber) {
+        let session = self.state.sessions.get_mut(&number);
+        if let Some(Stage::Ending(ending)) = session.map(|session| &mut session.stage) {
+            ending.phase = Phase::Waiting { until: Moment::now().after(NEXT_LOOK) };
         }
     }
 

@@ -28,6 +28,18 @@ impl Supervisor {
         Ok(Outcome::Later)
     }
 
+    pub(super) fn open_name_server(&mut self, waiter: Waiter, number: SessionNumber) -> Handled {
+        if !self.has_free_worker() {
+            return Ok(Outcome::Again(Request::OpenNameServer { session: number }, Vec::new()));
+        }
+        let (_, switch) = self.running(number)?.namespaces()?;
+        let none = || refuse(RefusalKind::Invalid, format!("session {number}: it has no network"));
+        let switch = switch.ok_or_else(none)?;
+        let task = Task::HandOver { waiter, reply: Reply::Sockets };
+        self.employ(task, Job::OpenNameServer, &[switch])?;
+        Ok(Outcome::Later)
+    }
+
     pub(super) fn watch_listeners(
         &mut self,
         waiter: Waiter,

@@ -63,6 +63,8 @@ impl Supervisor {
             Request::StartSession { .. } => self.start_session(waiter, request),
             Request::StartBuild { .. } => self.start_build(waiter, request, Vec::new()),
             Request::RebootInstance { session, instance } => self.reboot_instance(waiter, session, instance),
+            Request::AddInstance { .. } => self.add_instance(waiter, request),
+            Request::RemoveInstance { session, instance } => self.remove_instance(waiter, session, instance),
             Request::SetDeadline { session, deadline_unix_ms } => {
                 self.set_deadline(session, deadline_unix_ms)
             }
@@ -95,6 +97,7 @@ impl Supervisor {
                 self.diff(waiter, (session, instance), clamp_unix, given)
             }
             Request::OpenSockets { .. } => self.open_sockets(waiter, request),
+            Request::OpenNameServer { session } => self.open_name_server(waiter, session),
             Request::WatchInstance { session, instance } => self.watch_listeners(waiter, session, instance),
             Request::WatchNode => self.watch_node(),
             Request::Guard => self.guard(waiter),

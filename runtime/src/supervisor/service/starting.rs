@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 
 use super::{Handled, Outcome, Supervisor, refuse};
 use crate::supervisor::clock::{self, Moment};
-use crate::supervisor::job::Job;
+use crate::supervisor::job::{Job, Plug};
 use crate::supervisor::layers::LayerSet;
 use crate::supervisor::limits;
 use crate::supervisor::log;
@@ -18,20 +18,30 @@ impl Supervisor {
         if !self.has_free_worker() {
             return Ok(Outcome::Again(request, Vec::new()));
         }
-        let Request::StartSession { session: number, deadline_unix_ms, instances } = request else {
+        let Request::StartSession { session: number, deadline_unix_ms, instances, network } = request else {
             return Err(refuse(RefusalKind::Invalid, "not a start of a session"));
         };
         self.check_start(number, &instances)?;
         let mut session = Session::starting(number, deadline_unix_ms, waiter);
-        let (disks, mounts) = self.take_disks(&instances);
-        let job = Job::StartSession { session: number, machines: instances.clone(), disks };
+        let (disks, mut given) = self.take_disks(&instances);
+        let plug = self.take_switch(&mut session, network, &mut given)?;
+        let job = Job::StartSession { session: number, machines: instances.clone(), disks, plug };
         session.instances = instances.into_iter().map(|machine| self.new_instance(machine)).collect();
         self.state.sessions.insert(number, session);
-        if let Err(refusal) = self.employ(Task::Start { session: number }, job, &mounts) {
+        if let Err(refusal) = self.employ(Task::Start { session: number }, job, &given) {
             self.state.sessions.remove(&number);
             return Err(refusal);
         }
         Ok(Outcome::Later)
+    }
+
+    /// Layers that are on their way out cannot be built upon.
+    pub(super) fn check_layers(&self, what: &str, machines: &[Machine]) -> Result<(), Refusal> {
+        let mut layers = machines.iter().flat_map(|machine| &machine.layers);
+        match layers.find(|layer| self.is_being_removed(layer)) {
+            Some(layer) => Err(refuse(RefusalKind::Busy, format!("{what}: {layer} is being removed"))),
+            None => Ok(()),
+        }
     }
 
     fn check_start(&self, number: SessionNumber, machines: &[Machine]) -> Result<(), Refusal> {
@@ -49,13 +59,7 @@ impl Supervisor {
                 format!("start session {number}: the node holds {most} already"),
             ));
         }
-        let layers = machines.iter().flat_map(|machine| &machine.layers);
-        match layers.into_iter().find(|layer| self.is_being_removed(layer)) {
-            Some(layer) => {
-                Err(refuse(RefusalKind::Busy, format!("start session {number}: {layer} is being removed")))
-            }
-            None => Ok(()),
-        }
+        self.check_layers(&format!("start session {number}"), machines)
     }
 
     pub(super) fn new_instance(&mut self, mut machine: Machine) -> Instance {
@@ -65,7 +69,7 @@ impl Supervisor {
             layers: self.layer_sets.share(LayerSet::from(layers)),
             process: None,
             ended: None,
-            rebooting: false,
+            changing: false,
             oom_kills: 0,
             oom_count: 0,
         }
@@ -109,9 +113,9 @@ impl Supervisor {
             ));
         }
         let session = self.running(number)?;
-        let userns = session.userns.as_ref().map(crate::supervisor::kept::Kept::duplicate);
+        let (userns, switch) = session.namespaces()?;
         let instance = session.instance_mut(index).ok_or_else(|| unknown_instance(number, index))?;
-        if instance.rebooting {
+        if instance.changing {
             return Err(refuse(
                 RefusalKind::Busy,
                 format!("reboot instance {index} of session {number}: it is starting"),
@@ -120,12 +124,10 @@ impl Supervisor {
         let old = instance.process.as_ref().map(crate::supervisor::session::Process::pidfd).transpose();
         let old = old.map_err(|error| refuse(RefusalKind::Failed, format!("reboot: {error}")))?;
         let machine = Machine { layers: instance.layers.as_slice().to_vec(), ..instance.machine.clone() };
-        let userns = userns
-            .and_then(Result::ok)
-            .ok_or_else(|| refuse(RefusalKind::Failed, "reboot: no user namespace"))?;
-        instance.rebooting = true;
-        let given: Vec<OwnedFd> = std::iter::once(userns).chain(old).collect();
-        let job = Job::Reboot { session: number, machine, has_old: given.len() > 1 };
+        instance.changing = true;
+        let (plug, has_old) = (Plug::of(switch.as_ref()), old.is_some());
+        let given: Vec<OwnedFd> = std::iter::once(userns).chain(switch).chain(old).collect();
+        let job = Job::Reboot { session: number, machine, plug, has_old };
         let employed = self.employ(Task::Reboot { session: number, instance: index, waiter }, job, &given);
         if employed.is_err() {
             self.on_rebooted(number, index);
@@ -137,7 +139,7 @@ impl Supervisor {
     pub(super) fn on_rebooted(&mut self, number: SessionNumber, index: InstanceIndex) {
         let session = self.state.sessions.get_mut(&number);
         if let Some(instance) = session.and_then(|session| session.instance_mut(index)) {
-            instance.rebooting = false;
+            instance.changing = false;
         }
         self.watch_memory(number);
     }

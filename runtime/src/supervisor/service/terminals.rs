@@ -69,7 +69,7 @@ impl Supervisor {
         let session = self.running(number)?;
         let instance = session.instance(index).ok_or_else(|| unknown_instance(number, index))?;
         let not_now = |why| refuse(RefusalKind::Busy, format!("instance {index} of session {number}: {why}"));
-        if instance.rebooting {
+        if instance.changing {
             return Err(not_now("it is starting"));
         }
         let process = instance.process.as_ref().ok_or_else(|| not_now("it has ended"))?;

@@ -34,6 +34,13 @@ impl Supervisor {
         let reexec = self.reexec.iter().map(|reexec| reexec.until.since(now));
         let recounts = self.recounts.values().map(|at| at.since(now));
         let disk = self.next_disk().map(|at| at.since(now));
-        sessions.chain(disk).chain(workers).chain(recounts).chain(reexec).fold(LONGEST_WAIT, Duration::min)
+        let switch = self.next_switch().map(|at| at.since(now));
+        sessions
+            .chain(disk)
+            .chain(switch)
+            .chain(workers)
+            .chain(recounts)
+            .chain(reexec)
+            .fold(LONGEST_WAIT, Duration::min)
     }
 }

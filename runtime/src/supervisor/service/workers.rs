@@ -28,7 +28,11 @@ impl Supervisor {
         let for_requests = |worker: &&Worker| {
             !matches!(
                 worker.task,
-                Task::Clean { .. } | Task::Sweep { .. } | Task::Disk { .. } | Task::Archive { .. }
+                Task::Clean { .. }
+                    | Task::Sweep { .. }
+                    | Task::Disk { .. }
+                    | Task::SwitchAhead
+                    | Task::Archive { .. }
             )
         };
         self.workers.values().filter(for_requests).count() < MAX_WORKERS
@@ -95,6 +99,7 @@ impl Supervisor {
         let mut descriptors = packet.descriptors.into_iter();
         match report {
             Ok(Report::Userns) => self.on_userns(number, descriptors.next()),
+            Ok(Report::Switch) => self.on_switch(number, descriptors.next()),
             Ok(Report::Instance { index, pid }) => self.on_instance(number, index, pid, descriptors.next()),
             Ok(Report::Process { pid }) => {
                 let Some(worker) = self.workers.get_mut(&number) else { return };
@@ -126,8 +131,8 @@ impl Supervisor {
 
     fn session_of(&self, number: u64) -> Option<SessionNumber> {
         match self.workers.get(&number)?.task {
-            Task::Start { session } | Task::Reboot { session, .. } => Some(session),
-            _ => None,
+            Task::Start { session } => Some(session),
+            ref task => task.changed(),
         }
     }
 
@@ -135,6 +140,13 @@ impl Supervisor {
         let session = self.session_of(number).and_then(|session| self.state.sessions.get_mut(&session));
         if let Some(session) = session {
             session.userns = userns.map(Kept::from);
+        }
+    }
+
+    fn on_switch(&mut self, number: u64, switch: Option<OwnedFd>) {
+        let session = self.session_of(number).and_then(|session| self.state.sessions.get_mut(&session));
+        if let Some(session) = session {
+            session.switch = switch.map(Kept::from);
         }
     }
 
@@ -179,6 +191,10 @@ impl Supervisor {
                 self.on_rebooted(session, instance);
                 self.answer(waiter, result.map(|()| (Reply::Done, Vec::new())));
             }
+            Task::Add { session, instance, waiter } => self.on_added(session, instance, waiter, result),
+            Task::Remove { session, instance, waiter, failed } => {
+                self.on_removed(session, instance, waiter, result, failed);
+            }
             Task::Terminal { session, terminal, waiter } => {
                 let owner = self.state.sessions.get_mut(&session);
                 if let Some(entry) = owner.and_then(|owner| owner.terminals.get_mut(&terminal)) {
@@ -206,6 +222,7 @@ impl Supervisor {
             Task::Disk { bytes, number } => {
                 self.on_disk_made(bytes, number, result, worker.descriptors.into_iter().next());
             }
+            Task::SwitchAhead => self.on_switch_made(result, worker.descriptors.into_iter().next()),
             Task::Clean { session } => self.on_cleaned(session, result),
             Task::Layer { waiter, .. } => self.answer(waiter, result.map(|()| (Reply::Done, Vec::new()))),
             Task::Archive { waiter, .. } => {
@@ -245,6 +262,13 @@ impl Supervisor {
     /// Kills the workers that read or write files of this session.
     pub(super) fn kill_archivers(&self, number: SessionNumber) {
         self.kill_workers(number, |task| matches!(task, Task::Archive { session, .. } if *session == number));
+    }
+
+    /// Kills the workers that change instances of this session; says whether there were any.
+    pub(super) fn kill_changers(&self, number: SessionNumber) -> bool {
+        let is_one = |task: &Task| task.changed() == Some(number);
+        self.kill_workers(number, is_one);
+        self.workers.values().any(|worker| is_one(&worker.task))
     }
 
     fn kill_workers(&self, number: SessionNumber, which: impl Fn(&Task) -> bool) {
