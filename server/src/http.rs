@@ -6,6 +6,7 @@ pub mod client;
 pub mod cookie;
 pub mod execs;
 pub mod health;
+mod instances;
 pub mod openapi;
 pub mod owner;
 pub mod pages;

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sandlot_runtime::supervisor::name::{InstanceIndex, TerminalNumber};
+use sandlot_runtime::supervisor::name::{Hostname, InstanceIndex, TerminalNumber};
 use serde::{Deserialize, Serialize};
 
 /// A text is not the name it stands for.
@@ -126,6 +126,12 @@ impl InstanceName {
         self.0
     }
 
+    /// Whether a host name means something else in every session.
+    pub fn is_taken(hostname: &Hostname) -> bool {
+        let text = hostname.as_str();
+        matches!(text, "localhost" | "gateway") || number_after("node", text).is_some()
+    }
+
     /// The name by which the other instances know it: `node1` to `node16`.
     pub fn hostname(self) -> String {
         format!("node{}", u32::from(self.0.get()) + 1)
@@ -143,7 +149,7 @@ impl FromStr for InstanceName {
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let invalid = || InvalidId { what: "instance name", rule: "must be m1 to m16" };
-        let number = number_after('m', text).ok_or_else(invalid)?;
+        let number = number_after("m", text).ok_or_else(invalid)?;
         let index = number.checked_sub(1).and_then(|i| u8::try_from(i).ok()).ok_or_else(invalid)?;
         InstanceIndex::try_from(index).map(Self).map_err(|_| invalid())
     }
@@ -191,7 +197,7 @@ impl FromStr for TerminalId {
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let invalid = InvalidId { what: "terminal id", rule: "must be t and a number" };
-        number_after('t', text).map(|n| Self(TerminalNumber(n))).ok_or(invalid)
+        number_after("t", text).map(|n| Self(TerminalNumber(n))).ok_or(invalid)
     }
 }
 
@@ -235,9 +241,9 @@ impl FromStr for PlaygroundName {
     }
 }
 
-/// The one spelling of a decimal number (no sign, no leading zero) behind `letter`.
-fn number_after(letter: char, text: &str) -> Option<u32> {
-    let digits = text.strip_prefix(letter)?;
+/// The one spelling of a decimal number (no sign, no leading zero) behind `word`.
+fn number_after(word: &str, text: &str) -> Option<u32> {
+    let digits = text.strip_prefix(word)?;
     let number: u32 = digits.parse().ok()?;
     (number.to_string() == digits).then_some(number)
 }

@@ -140,6 +140,41 @@ impl Backend {
         }
     }
 
+    /// Starts one more instance.
+    ///
+    /// # Errors
+    /// When the backend refuses or is away; nothing of it is left then.
+    pub async fn add_instance(&self, session: SessionNumber, machine: Machine) -> Result<()> {
+        match self {
+            Self::Container(containers) => containers.done(Request::AddInstance { session, machine }).await,
+            Self::Local(local) => local.add(session, machine.index),
+        }
+    }
+
+    /// Ends an instance; nothing of it is left afterwards. May be repeated.
+    ///
+    /// # Errors
+    /// When the backend refuses or is away.
+    pub async fn remove_instance(&self, session: SessionNumber, instance: InstanceIndex) -> Result<()> {
+        match self {
+            Self::Container(containers) => {
+                containers.done(Request::RemoveInstance { session, instance }).await
+            }
+            Self::Local(local) => local.remove(session, instance),
+        }
+    }
+
+    /// The sockets, UDP and TCP, on which the session's instances ask for names; `None` where they have no network.
+    ///
+    /// # Errors
+    /// When the backend refuses or is away.
+    pub async fn open_name_server(&self, session: SessionNumber) -> Result<Option<[OwnedFd; 2]>> {
+        match self {
+            Self::Container(containers) => containers.open_name_server(session).await.map(Some),
+            Self::Local(_) => Ok(None),
+        }
+    }
+
     /// Opens a terminal.
     ///
     /// # Errors

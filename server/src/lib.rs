@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod dns;
 pub mod error;
 pub mod http;
 pub mod id;

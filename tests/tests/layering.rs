@@ -11,7 +11,7 @@ const SERVER_LAYERS: &[&[&str]] = &[
     // The state that the edges share, and how a request is read for access decisions.
     &["app"],
     &["session", "auth", "lab", "class", "cluster"],
-    &["instance", "engine", "terminal", "image", "build", "registry"],
+    &["instance", "engine", "terminal", "dns", "image", "build", "registry"],
     &["db", "supervisor", "blocking"],
     &["id", "error", "config", "clock", "shutdown", "metrics", "readiness", "tls"],
 ];

@@ -93,3 +93,10 @@ pub const PLAYGROUNDS: usize = 100;
 pub const WS_MESSAGE_BYTES: usize = 512 * 1024;
 /// A peer that was told to close has so long to answer.
 pub const CLOSE_TIME: Duration = Duration::from_secs(2);
+
+/// A query for a name: one question, and what EDNS adds.
+pub const DNS_DATAGRAM_BYTES: usize = 1500;
+/// Connections on which one session asks for names at once: two for each instance.
+pub const DNS_CONNECTIONS: usize = 32;
+/// Silence after which such a connection is closed.
+pub const DNS_CONNECTION_TIME: Duration = Duration::from_secs(10);

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use sandlot_runtime::supervisor::name::{Hostname, InstanceIndex};
 use sandlot_runtime::supervisor::protocol::{Limits, Login};
 use serde::Deserialize;
 
 use crate::config::{ConfigError, size};
-use crate::id::PlaygroundName;
+use crate::id::{InstanceName, PlaygroundName};
 
 /// What a session is made from.
 #[derive(Debug, Clone)]
@@ -20,8 +21,10 @@ pub struct Playground {
     pub description: String,
     /// Name of an image in the content store.
     pub image: String,
-    /// Machines of a session.
-    pub instances: u8,
+    /// Machines that a session starts with, one to sixteen.
+    pub instances: Vec<PlannedInstance>,
+    /// Machines that it may have at once.
+    pub max_instances: u8,
     /// Limits of each of them.
     pub limits: Limits,
     /// Time to live of a session.
@@ -38,6 +41,26 @@ pub struct Playground {
     pub net_admin: bool,
 }
 
+/// A machine that a session starts with.
+#[derive(Debug, Clone)]
+pub struct PlannedInstance {
+    /// Its name, if it has one beside its number.
+    pub hostname: Option<Hostname>,
+    /// Name of its image.
+    pub image: String,
+    /// Shell commands that run once it has started, as the user of its terminals.
+    pub start: Option<String>,
+}
+
+/// A `[[playgrounds.NAME.instance]]` table.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InstanceTable {
+    name: Option<String>,
+    image: Option<String>,
+    start: Option<String>,
+}
+
 /// A `[playgrounds.NAME]` table. Whatever is left out has the default of the built-in ones.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,6 +69,9 @@ pub(crate) struct PlaygroundTable {
     description: Option<String>,
     image: Option<String>,
     instances: Option<u8>,
+    #[serde(default)]
+    instance: Vec<InstanceTable>,
+    max_instances: Option<u8>,
     memory: Option<String>,
     swap: Option<String>,
     cpus: Option<f64>,
@@ -61,6 +87,8 @@ pub(crate) struct PlaygroundTable {
     net_admin: Option<bool>,
 }
 
+/// Machines of a session at once, unless said otherwise: as many as Play With Docker had.
+const MOST_INSTANCES: u8 = 5;
 const MIB: u64 = 1024 * 1024;
 
 /// The playgrounds that exist without a configuration: `tiny` and `workbench`.
@@ -99,14 +127,13 @@ impl PlaygroundTable {
         self.refuse_egress(&name)?;
         let ttl = size::duration("ttl", self.ttl.as_deref().unwrap_or("1h"))?;
         let max_ttl = self.max_ttl.as_deref().map_or(Ok(ttl * 4), |text| size::duration("max_ttl", text))?;
-        let instances = self.instances.unwrap_or(1);
-        if !(1..=16).contains(&instances) {
-            return Err(ConfigError::value("instances", &instances.to_string(), "must be 1 to 16"));
-        }
+        let image = self.image.clone().unwrap_or_else(|| name.to_string());
+        let instances = self.planned(&image)?;
         Ok(Playground {
             title: self.title.clone().unwrap_or_else(|| name.to_string()),
             description: self.description.clone().unwrap_or_default(),
-            image: self.image.clone().unwrap_or_else(|| name.to_string()),
+            image,
+            max_instances: self.max_instances(instances.len())?,
             instances,
             limits: self.limits()?,
             ttl,
@@ -117,6 +144,32 @@ impl PlaygroundTable {
             net_admin: self.net_admin.unwrap_or(false),
             name,
         })
+    }
+
+    fn planned(&self, image: &str) -> Result<Vec<PlannedInstance>, ConfigError> {
+        let count = usize::from(self.instances.unwrap_or(1)).max(self.instance.len());
+        if !(1..=usize::from(InstanceIndex::COUNT)).contains(&count) {
+            return Err(ConfigError::value("instances", &count.to_string(), "must be 1 to 16"));
+        }
+        let mut tables = self.instance.clone();
+        tables.resize(count, InstanceTable::default());
+        let planned: Vec<_> = tables.iter().map(|table| table.resolve(image)).collect::<Result<_, _>>()?;
+        let mut names = std::collections::BTreeSet::new();
+        match planned.iter().flat_map(|one| &one.hostname).find(|name| !names.insert(name.as_str())) {
+            Some(twice) => Err(ConfigError::value("instance.name", twice.as_str(), "is there twice")),
+            None => Ok(planned),
+        }
+    }
+
+    /// At least those that it starts with; five unless said otherwise.
+    fn max_instances(&self, first: usize) -> Result<u8, ConfigError> {
+        let first = u8::try_from(first).unwrap_or(u8::MAX);
+        let most = self.max_instances.unwrap_or(MOST_INSTANCES.max(first));
+        if (first..=InstanceIndex::COUNT).contains(&most) {
+            return Ok(most);
+        }
+        let rule = format!("must be {first} (those that a session starts with) to 16");
+        Err(ConfigError::value("max_instances", &most.to_string(), &rule))
     }
 
     fn limits(&self) -> Result<Limits, ConfigError> {
@@ -142,6 +195,27 @@ impl PlaygroundTable {
             )),
         }
     }
+}
+
+impl InstanceTable {
+    fn resolve(&self, image: &str) -> Result<PlannedInstance, ConfigError> {
+        Ok(PlannedInstance {
+            hostname: self.name.as_deref().map(hostname).transpose()?,
+            image: self.image.clone().unwrap_or_else(|| image.to_owned()),
+            start: self.start.clone(),
+        })
+    }
+}
+
+/// A name beside that of the number, and so another than that of any number.
+fn hostname(text: &str) -> Result<Hostname, ConfigError> {
+    let wrong = |rule: &str| ConfigError::value("instance.name", text, rule);
+    let name = Hostname::try_from(text.to_owned());
+    let name = name.map_err(|_| wrong("must be 1 to 63 of a-z, 0-9 and inner hyphens"))?;
+    if InstanceName::is_taken(&name) {
+        return Err(wrong("must not be localhost, gateway, or node and a number"));
+    }
+    Ok(name)
 }
 
 fn login(user: Option<&str>) -> Result<Login, ConfigError> {
@@ -172,7 +246,20 @@ mod tests {
     fn the_built_in_ones_resolve() {
         let all = built_in().unwrap();
         let tiny = &all[&"tiny".parse().unwrap()];
-        assert_eq!((tiny.limits.memory_bytes, tiny.instances), (128 * MIB, 1));
+        assert_eq!((tiny.limits.memory_bytes, tiny.instances.len()), (128 * MIB, 1));
+    }
+
+    #[test]
+    fn instances_have_names_images_and_commands() {
+        let text = "image = 'a'\n[[instance]]\nname = 'web'\nstart = 'serve'\n[[instance]]\nimage = 'b'";
+        let table: PlaygroundTable = toml::from_str(text).unwrap();
+        let (_, lab) = named("lab", &table).unwrap();
+        let images: Vec<&str> = lab.instances.iter().map(|one| one.image.as_str()).collect();
+        assert_eq!((images, lab.max_instances), (vec!["a", "b"], 5));
+        for wrong in ["name = 'node7'", "name = 'A'", "name = 'gateway'"] {
+            let table: PlaygroundTable = toml::from_str(&format!("[[instance]]\n{wrong}")).unwrap();
+            assert!(named("lab", &table).unwrap_err().to_string().contains("instance.name"), "{wrong}");
+        }
     }
 
     #[test]

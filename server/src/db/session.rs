@@ -77,8 +77,8 @@ pub struct NewSession {
     pub number: u32,
     /// What it is made from.
     pub playground: String,
-    /// Machines.
-    pub instances: u8,
+    /// Its machines.
+    pub instances: Vec<InstanceRow>,
     /// What quotas count by.
     pub client: String,
     /// SHA-256 of the secret in its URL.
@@ -89,6 +89,17 @@ pub struct NewSession {
     pub created_at: UnixMillis,
     /// When it ends.
     pub expires_at: UnixMillis,
+}
+
+/// An instance's row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceRow {
+    /// Its place in the session.
+    pub place: u8,
+    /// Its host name; empty for one of before there were such.
+    pub hostname: String,
+    /// Its image.
+    pub image: String,
 }
 
 /// How many sessions may be alive.
@@ -193,14 +204,8 @@ impl Database {
         )
         .execute(&mut *tx)
         .await?;
-        for place in 0..new.instances {
-            sqlx::query!(
-                "INSERT INTO instances (session_id, place, state) VALUES (?, ?, 'starting')",
-                new.id,
-                place
-            )
-            .execute(&mut *tx)
-            .await?;
+        for instance in &new.instances {
+            insert_instance(&mut tx, &new.id, instance).await?;
         }
         tx.commit().await?;
         Ok(())
@@ -294,6 +299,53 @@ impl Database {
         Ok(changed == 1)
     }
 
+    /// Inserts the row of an instance that is about to be added. Says whether the session is in use.
+    ///
+    /// # Errors
+    /// When the write fails.
+    pub async fn insert_instance(&self, id: &str, instance: &InstanceRow) -> Result<bool, DbError> {
+        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let running = sqlx::query!("SELECT id FROM sessions WHERE id = ? AND state = 'running'", id)
+            .fetch_optional(&mut *tx)
+            .await?;
+        if running.is_none() {
+            return Ok(false);
+        }
+        insert_instance(&mut tx, id, instance).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Nothing is left of an instance.
+    ///
+    /// # Errors
+    /// When the write fails.
+    pub async fn drop_instance(&self, id: &str, place: u8) -> Result<(), DbError> {
+        sqlx::query!("DELETE FROM instances WHERE session_id = ? AND place = ?", id, place)
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// The instances of a session in the order of their places.
+    ///
+    /// # Errors
+    /// When the query fails.
+    pub async fn instances(&self, id: &str) -> Result<Vec<InstanceRow>, DbError> {
+        let rows = sqlx::query!(
+            r#"SELECT place AS "place!: i64", hostname, image FROM instances WHERE session_id = ? ORDER BY place"#,
+            id
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        let row = |place: i64, hostname, image| InstanceRow {
+            place: u8::try_from(place).unwrap_or(u8::MAX),
+            hostname,
+            image,
+        };
+        Ok(rows.into_iter().map(|found| row(found.place, found.hostname, found.image)).collect())
+    }
+
     /// Notes that an instance runs or stopped.
     ///
     /// # Errors
@@ -372,4 +424,21 @@ impl Database {
             sqlx::query!("DELETE FROM sessions WHERE ended_at < ?", before).execute(&self.writer).await?;
         Ok(done.rows_affected())
     }
+}
+
+async fn insert_instance(
+    tx: &mut sqlx::SqliteConnection,
+    id: &str,
+    instance: &InstanceRow,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "INSERT INTO instances (session_id, place, state, hostname, image) VALUES (?, ?, 'starting', ?, ?)",
+        id,
+        instance.place,
+        instance.hostname,
+        instance.image
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }

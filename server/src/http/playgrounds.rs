@@ -22,7 +22,8 @@ pub(super) struct Offer {
     /// How far the image is, while it is being made.
     pub(super) progress: String,
     pub(super) image: String,
-    pub(super) instances: u8,
+    pub(super) instances: usize,
+    pub(super) max_instances: u8,
     pub(super) memory_bytes: u64,
     pub(super) cpu_millis: u32,
     pub(super) pids: u32,
@@ -51,7 +52,8 @@ fn offer(app: &App, playground: &Playground) -> Offer {
         state,
         progress,
         image: playground.image.clone(),
-        instances: playground.instances,
+        instances: playground.instances.len(),
+        max_instances: playground.max_instances,
         memory_bytes: playground.limits.memory_bytes,
         cpu_millis: playground.limits.cpu_millis,
         pids: playground.limits.pids,
@@ -62,7 +64,7 @@ fn offer(app: &App, playground: &Playground) -> Offer {
 }
 
 fn facts(playground: &Playground) -> String {
-    let machines = match playground.instances {
+    let machines = match playground.instances.len() {
         1 => String::new(),
         count => format!("{count} machines · "),
     };

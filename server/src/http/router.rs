@@ -11,7 +11,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use super::{
-    assets, execs, health, openapi, pages, playgrounds, problem, security, sessions, terminals, trace,
+    assets, execs, health, instances, openapi, pages, playgrounds, problem, security, sessions, terminals,
+    trace,
 };
 use crate::app::App;
 use crate::config::limits;
@@ -52,8 +53,10 @@ fn api() -> Router<App> {
         .route("/api/v1/sessions/{id}/terminals", get(terminals::list))
         .route("/api/v1/sessions/{id}/terminals/{terminal}", delete(terminals::close))
         .route("/api/v1/sessions/{id}/terminals/{terminal}/tickets", post(terminals::ticket))
+        .route("/api/v1/sessions/{id}/instances", post(instances::add))
+        .route("/api/v1/sessions/{id}/instances/{instance}", delete(instances::remove))
         .route("/api/v1/sessions/{id}/instances/{instance}/terminals", post(terminals::open))
-        .route("/api/v1/sessions/{id}/instances/{instance}/reboot", post(sessions::reboot))
+        .route("/api/v1/sessions/{id}/instances/{instance}/reboot", post(instances::reboot))
 }
 
 /// Routes whose answer takes as long as their request says.
@@ -62,7 +65,7 @@ fn long_api() -> Router<App> {
 }
 
 /// Every route of the API with its methods, for the test of the OpenAPI document.
-pub const API_ROUTES: [(&str, &[Method]); 13] = [
+pub const API_ROUTES: [(&str, &[Method]); 15] = [
     ("/api/v1/openapi.json", &[Method::GET]),
     ("/api/v1/playgrounds", &[Method::GET]),
     ("/api/v1/sessions", &[Method::POST]),
@@ -71,6 +74,8 @@ pub const API_ROUTES: [(&str, &[Method]); 13] = [
     ("/api/v1/sessions/{id}/terminals", &[Method::GET]),
     ("/api/v1/sessions/{id}/terminals/{terminal}", &[Method::DELETE]),
     ("/api/v1/sessions/{id}/terminals/{terminal}/tickets", &[Method::POST]),
+    ("/api/v1/sessions/{id}/instances", &[Method::POST]),
+    ("/api/v1/sessions/{id}/instances/{instance}", &[Method::DELETE]),
     ("/api/v1/sessions/{id}/instances/{instance}/terminals", &[Method::POST]),
     ("/api/v1/sessions/{id}/instances/{instance}/reboot", &[Method::POST]),
     ("/api/v1/sessions/{id}/instances/{instance}/exec", &[Method::POST]),

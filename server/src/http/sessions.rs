@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::body::Body;
 use super::client::Client;
 use super::cookie;
-use super::owner::{Instance, Owner};
+use super::owner::Owner;
 use crate::app::App;
 use crate::auth::origin::Source;
 use crate::clock::UnixMillis;
@@ -62,11 +62,7 @@ pub(super) fn cookie_seconds(session: &SessionView) -> u64 {
 
 /// A session as JSON.
 pub(super) fn present(session: &SessionView) -> Value {
-    let instances: Vec<Value> = session
-        .instances
-        .iter()
-        .map(|instance| json!({ "name": instance.name, "hostname": instance.name.hostname(), "state": instance.state }))
-        .collect();
+    let instances: Vec<Value> = session.instances.iter().map(super::instances::present).collect();
     json!({
         "id": session.id,
         "playground": session.playground,
@@ -92,14 +88,4 @@ pub(super) async fn close(State(app): State<App>, Owner(owner): Owner) -> Result
 /// `POST /api/v1/sessions/{id}/extend`
 pub(super) async fn extend(State(app): State<App>, Owner(owner): Owner) -> Result<Json<Value>> {
     Ok(Json(present(&app.sessions.extend(&owner).await?)))
-}
-
-/// `POST /api/v1/sessions/{id}/instances/{instance}/reboot`
-pub(super) async fn reboot(
-    State(app): State<App>,
-    Owner(owner): Owner,
-    Instance(instance): Instance,
-) -> Result<Json<Value>> {
-    app.sessions.reboot(&owner, instance).await?;
-    Ok(Json(present(&app.sessions.view(&owner).await?)))
 }

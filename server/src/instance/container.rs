@@ -87,6 +87,13 @@ impl Containers {
         }
     }
 
+    pub(super) async fn open_name_server(&self, session: SessionNumber) -> Result<[OwnedFd; 2]> {
+        match self.link.call(Request::OpenNameServer { session }).await? {
+            (Reply::Sockets, sockets) => sockets.try_into().map_err(|_| wrong_reply()),
+            _ => Err(wrong_reply()),
+        }
+    }
+
     pub(super) async fn open_sockets(
         &self,
         session: SessionNumber,

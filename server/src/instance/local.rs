@@ -2,7 +2,7 @@
 //!
 //! Sessions end with serve. A terminal is a PTY by `portable-pty`; an exec is a child with three pipes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::process::{ExitStatus as ProcessStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,7 +32,7 @@ pub struct Local {
 
 #[derive(Debug, Default)]
 struct Processes {
-    instances: usize,
+    instances: BTreeSet<InstanceIndex>,
     terminals: BTreeMap<TerminalNumber, LocalTerminal>,
     execs: BTreeMap<ExecNumber, Pid>,
 }
@@ -68,8 +68,24 @@ impl Local {
     }
 
     pub(super) fn start(&self, session: SessionNumber, machines: &[Machine]) -> Result<()> {
-        let processes = Processes { instances: machines.len(), ..Processes::default() };
+        let instances = machines.iter().map(|machine| machine.index).collect();
+        let processes = Processes { instances, ..Processes::default() };
         self.lock().insert(session, processes);
+        Ok(())
+    }
+
+    pub(super) fn add(&self, session: SessionNumber, instance: InstanceIndex) -> Result<()> {
+        let mut sessions = self.lock();
+        let processes = sessions.get_mut(&session).ok_or_else(|| Error::not_found("session"))?;
+        processes.instances.insert(instance);
+        Ok(())
+    }
+
+    pub(super) fn remove(&self, session: SessionNumber, instance: InstanceIndex) -> Result<()> {
+        self.reboot(session, instance)?;
+        if let Some(processes) = self.lock().get_mut(&session) {
+            processes.instances.remove(&instance);
+        }
         Ok(())
     }
 
@@ -115,7 +131,7 @@ impl Local {
         let mut sessions = self.lock();
         let processes = sessions
             .get_mut(&session)
-            .filter(|processes| usize::from(new.instance.get()) < processes.instances)
+            .filter(|processes| processes.instances.contains(&new.instance))
             .ok_or_else(|| Error::not_found("instance"))?;
         let size = PtySize { rows: new.size.rows, cols: new.size.cols, ..PtySize::default() };
         let pair = native_pty_system().openpty(size).map_err(pty_error)?;
@@ -147,7 +163,7 @@ impl Local {
         let mut sessions = self.lock();
         let processes = sessions
             .get_mut(&session)
-            .filter(|processes| usize::from(instance.get()) < processes.instances)
+            .filter(|processes| processes.instances.contains(&instance))
             .ok_or_else(|| Error::not_found("instance"))?;
         let (program, arguments) =
             command.argv.split_first().ok_or_else(|| Error::new(ErrorKind::Invalid, "Name a program."))?;

@@ -1,19 +1,20 @@
 //! Adoption of what an earlier serve left running.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sandlot_runtime::supervisor::name::SessionNumber;
+use sandlot_runtime::supervisor::name::{Hostname, InstanceIndex, SessionNumber};
 use sandlot_runtime::supervisor::protocol::{
     EndReason, SessionState as BackendState, TerminalState, Winsize,
 };
 
 use super::Sessions;
 use super::expiry::SUPERVISOR_GRACE;
-use super::live::{Founding, InstanceState, Live};
+use super::live::{Founding, InstanceState, Live, LiveInstance};
 use crate::clock::UnixMillis;
-use crate::db::session::{SessionRow, SessionState};
+use crate::db::session::{InstanceRow, SessionRow, SessionState};
 use crate::error::{ErrorKind, Result};
-use crate::id::SessionId;
+use crate::id::{InstanceName, SessionId};
 
 /// Size that is assumed of an adopted terminal until its driver says its own.
 const ASSUMED_SIZE: Winsize = Winsize { rows: 0, cols: 0 };
@@ -29,6 +30,7 @@ impl Sessions {
     ) -> Result<()> {
         let Some(secrets) = row.secrets() else { return Ok(()) };
         let rows = self.parts().db.terminals(&row.id).await?;
+        let instances = self.parts().db.instances(&row.id).await?;
         let live = Live::new(Founding {
             id,
             number,
@@ -36,13 +38,10 @@ impl Sessions {
             secrets,
             created_at: row.created_at,
             expires_at: row.expires_at,
-            instances: row.instances,
+            instances: adopted(&instances, state),
             last_terminal: rows.last().map_or(0, |row| row.number),
             last_exec: above_every_exec(row.created_at),
         });
-        for instance in state.instances.iter().filter(|instance| instance.ended.is_some()) {
-            live.set_instance(instance.instance, InstanceState::Stopped);
-        }
         self.add_live(&live);
         match end_to_go_on_with(row, state) {
             Some(reason) => self.begin_end(&live, reason),
@@ -56,6 +55,8 @@ impl Sessions {
         if state.deadline_unix_ms != deadline.0 {
             self.parts().backend.set_deadline(live.number(), deadline).await?;
         }
+        self.settle_instances(live, state).await?;
+        self.serve_names(live);
         self.adopt_terminals(live, state).await?;
         self.finish_vanished_terminals(live, state).await?;
         tracing::info!(session = %live.id(), "session {} adopted", live.id());
@@ -126,4 +127,17 @@ fn end_to_go_on_with(row: &SessionRow, state: &BackendState) -> Option<EndReason
 /// Execs have no rows. A session makes far fewer than one in a millisecond, so its age in them is above every number.
 fn above_every_exec(created_at: UnixMillis) -> u32 {
     u32::try_from(UnixMillis::now().since(created_at).as_millis()).unwrap_or(u32::MAX / 2)
+}
+
+/// The instances that both have.
+fn adopted(rows: &[InstanceRow], state: &BackendState) -> BTreeMap<InstanceIndex, LiveInstance> {
+    let instance = |row: &InstanceRow| {
+        let index = InstanceIndex::try_from(row.place).ok()?;
+        let held = state.instances.iter().find(|held| held.instance == index)?;
+        let name = Hostname::try_from(row.hostname.clone());
+        let hostname = name.or_else(|_| Hostname::try_from(InstanceName::from(index).hostname())).ok()?;
+        let state = if held.ended.is_some() { InstanceState::Stopped } else { InstanceState::Running };
+        Some((index, LiveInstance { state, hostname }))
+    };
+    rows.iter().filter_map(instance).collect()
 }

@@ -61,9 +61,8 @@ impl Sessions {
     }
 
     fn note_instance_end(&self, live: &Arc<Live>, instance: InstanceIndex, out_of_memory: bool) {
-        let rebooting =
-            live.parts().instances.get(usize::from(instance.get())) == Some(&InstanceState::Rebooting);
-        if rebooting || live.ending().is_some() {
+        let changing = live.instance_state(instance) != Some(InstanceState::Running);
+        if changing || live.ending().is_some() {
             return;
         }
         let name = InstanceName::from(instance);
@@ -91,11 +90,7 @@ impl Sessions {
     pub async fn reboot(&self, owner: &Owner, instance: InstanceName) -> Result<()> {
         let live = self.running(owner)?;
         let index = instance.index();
-        let known = usize::from(index.get()) < live.parts().instances.len();
-        if !known {
-            return Err(crate::error::Error::not_found("instance"));
-        }
-        live.set_instance(index, InstanceState::Rebooting);
+        live.change_instance(instance, InstanceState::Rebooting)?;
         let (sessions, own) = (self.clone(), Arc::clone(&live));
         let work = async move {
             let rebooted = sessions.parts().backend.reboot(own.number(), index).await;

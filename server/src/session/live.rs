@@ -4,35 +4,51 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sandlot_runtime::supervisor::name::{ExecNumber, InstanceIndex, SessionNumber, TerminalNumber};
+use sandlot_runtime::supervisor::name::{ExecNumber, Hostname, InstanceIndex, SessionNumber, TerminalNumber};
 use sandlot_runtime::supervisor::protocol::{EndReason, ExitStatus};
 use tokio::sync::{oneshot, watch};
 
 use crate::auth::access::Secrets;
 use crate::clock::UnixMillis;
+use crate::dns::Zone;
 use crate::id::SessionId;
 use crate::terminal::Terminal;
 
 /// State of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InstanceState {
+    /// It is being added.
+    Starting,
     /// In use.
     Running,
     /// It is being started anew.
     Rebooting,
     /// Its pid 1 has ended.
     Stopped,
+    /// It is being removed.
+    Removing,
 }
 
 impl InstanceState {
     /// As in the API.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Starting => "starting",
             Self::Running => "running",
             Self::Rebooting => "rebooting",
             Self::Stopped => "stopped",
+            Self::Removing => "removing",
         }
     }
+}
+
+/// An instance in memory.
+#[derive(Debug, Clone)]
+pub(crate) struct LiveInstance {
+    /// Changed by events, reboots, and its coming and going.
+    pub(crate) state: InstanceState,
+    /// Its host name.
+    pub(crate) hostname: Hostname,
 }
 
 /// What every viewer of a session is told.
@@ -57,7 +73,7 @@ pub(crate) struct Founding {
     pub(crate) secrets: Secrets,
     pub(crate) created_at: UnixMillis,
     pub(crate) expires_at: UnixMillis,
-    pub(crate) instances: u8,
+    pub(crate) instances: BTreeMap<InstanceIndex, LiveInstance>,
     /// The highest number that a terminal of an earlier serve had.
     pub(crate) last_terminal: u32,
     /// A number above that of every exec of an earlier serve.
@@ -80,14 +96,16 @@ pub(crate) struct Live {
     finished: watch::Sender<bool>,
     last_terminal: AtomicU32,
     last_exec: AtomicU32,
+    /// What its instances are called in its network.
+    zone: Arc<Zone>,
     parts: Mutex<Parts>,
 }
 
 /// Changed under the lock only, never held over an await.
 #[derive(Debug, Default)]
 pub(crate) struct Parts {
-    /// In the order of their index.
-    pub(crate) instances: Vec<InstanceState>,
+    /// Those that run, and those that come and go.
+    pub(crate) instances: BTreeMap<InstanceIndex, LiveInstance>,
     /// Open terminals, and the newest ended ones.
     pub(crate) terminals: BTreeMap<TerminalNumber, Arc<Terminal>>,
     /// Ends that were told before their terminal was here.
@@ -101,7 +119,9 @@ pub(crate) struct Parts {
 impl Live {
     pub(crate) fn new(founding: Founding) -> Arc<Self> {
         let notice = Notice { expires_at: founding.expires_at, warnings: 0, out_of_memory: 0, ending: None };
-        let instances = vec![InstanceState::Running; usize::from(founding.instances)];
+        let instances = founding.instances;
+        let zone = Arc::new(Zone::default());
+        instances.iter().for_each(|(index, instance)| zone.add(*index, instance.hostname.clone()));
         Arc::new(Self {
             id: founding.id,
             number: founding.number,
@@ -113,6 +133,7 @@ impl Live {
             finished: watch::Sender::new(false),
             last_terminal: AtomicU32::new(founding.last_terminal),
             last_exec: AtomicU32::new(founding.last_exec),
+            zone,
             parts: Mutex::new(Parts { instances, ..Parts::default() }),
         })
     }
@@ -135,6 +156,10 @@ impl Live {
 
     pub(crate) fn created_at(&self) -> UnixMillis {
         self.created_at
+    }
+
+    pub(crate) fn zone(&self) -> &Arc<Zone> {
+        &self.zone
     }
 
     pub(crate) fn notice(&self) -> Notice {
@@ -161,6 +186,13 @@ impl Live {
             notice.ending.get_or_insert(reason);
             first
         })
+    }
+
+    /// Resolves once it ends.
+    pub(crate) async fn begun_end(&self) {
+        let mut notice = self.notice.subscribe();
+        // The sender lives in `self`, so this cannot fail.
+        drop(notice.wait_for(|notice| notice.ending.is_some()).await);
     }
 
     /// The backend has nothing left of it.
@@ -205,9 +237,13 @@ impl Live {
         self.parts().terminals.get(&number).cloned()
     }
 
+    pub(crate) fn instance_state(&self, index: InstanceIndex) -> Option<InstanceState> {
+        self.parts().instances.get(&index).map(|instance| instance.state)
+    }
+
     pub(crate) fn set_instance(&self, index: InstanceIndex, state: InstanceState) {
-        if let Some(instance) = self.parts().instances.get_mut(usize::from(index.get())) {
-            *instance = state;
+        if let Some(instance) = self.parts().instances.get_mut(&index) {
+            instance.state = state;
         }
     }
 }

@@ -7,14 +7,14 @@ use sandlot_runtime::supervisor::protocol::{EndReason, Machine};
 
 use super::Sessions;
 use super::expiry::SUPERVISOR_GRACE;
-use super::live::{Founding, Live};
+use super::live::{Founding, InstanceState, Live, LiveInstance};
 use super::room;
 use super::view::SessionView;
 use crate::auth::access::Secrets;
 use crate::auth::token::Token;
 use crate::clock::UnixMillis;
 use crate::config::playground::Playground;
-use crate::db::session::{NewSession, Quota};
+use crate::db::session::{InstanceRow, NewSession, Quota};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{InstanceName, PlaygroundName, SessionId};
 use crate::image::ImageState;
@@ -79,7 +79,9 @@ impl Sessions {
 
     async fn start_now(&self, client: &str, playground: Option<PlaygroundName>) -> Result<Started> {
         let playground = self.choose(playground)?;
-        let layers = self.parts().images.layers(&playground.image)?;
+        let layers: Result<Vec<Vec<DiffId>>> =
+            playground.instances.iter().map(|one| self.parts().images.layers(&one.image)).collect();
+        let layers = layers?;
         if let Some(reason) = self.parts().backend.away() {
             return Err(
                 Error::new(ErrorKind::Unavailable, reason).retry_after(std::time::Duration::from_secs(1))
@@ -104,7 +106,11 @@ impl Sessions {
             Err(error) => Err(error),
         };
         match born {
-            Ok(live) => Ok(Started { session: SessionView::of(&live), api_token, url_token }),
+            Ok(live) => {
+                self.serve_names(&live);
+                self.run_start_commands(&live, &playground);
+                Ok(Started { session: SessionView::of(&live), api_token, url_token })
+            }
             Err(error) => {
                 self.lock().numbers.give_back(number);
                 Err(error)
@@ -120,7 +126,8 @@ impl Sessions {
             return config.playgrounds.get(&name).cloned().ok_or_else(|| unknown_playground(&name));
         }
         let ready = |playground: &&Playground| {
-            matches!(self.parts().images.state(&playground.image), ImageState::Ready(_))
+            let is_ready = |image| matches!(self.parts().images.state(image), ImageState::Ready(_));
+            playground.instances.iter().all(|planned| is_ready(&planned.image))
         };
         let preferred = ["workbench", "tiny"].iter().filter_map(|name| name.parse::<PlaygroundName>().ok());
         let mut candidates = preferred.filter_map(|name| config.playgrounds.get(&name));
@@ -143,31 +150,37 @@ impl Sessions {
         &self,
         client: &str,
         playground: &Playground,
-        layers: &[DiffId],
+        layers: &[Vec<DiffId>],
         number: SessionNumber,
         secrets: Secrets,
     ) -> Result<Birth> {
         let id = SessionId::random(&self.parts().node).map_err(Error::internal)?;
         let created_at = UnixMillis::now();
-        let machines: Result<Vec<Machine>> =
-            (0..playground.instances).map(|place| machine(playground, layers, place)).collect();
+        let (mut machines, mut instances) = (Vec::new(), Vec::new());
+        for ((place, planned), layers) in (0..).zip(&playground.instances).zip(layers) {
+            let index = InstanceIndex::try_from(place).map_err(Error::internal)?;
+            let machine = machine(playground, layers.clone(), index, planned.hostname.clone())?;
+            instances.push(row_of(&machine, &planned.image));
+            machines.push(machine);
+        }
         let row = NewSession {
             id: id.to_string(),
             number: number.get(),
             playground: playground.name.to_string(),
-            instances: playground.instances,
+            instances,
             client: client.to_owned(),
             url_token_hash: secrets.url.0,
             api_token_hash: secrets.api.0,
             created_at,
             expires_at: created_at.plus(playground.ttl),
         };
-        Ok(Birth { row, id, number, machines: machines?, secrets })
+        Ok(Birth { row, id, number, machines, secrets })
     }
 
     /// Intent row, effect, result.
     async fn bear(&self, birth: Birth) -> Result<std::sync::Arc<Live>> {
         let Birth { row, id, number, machines, secrets } = birth;
+        let instances = machines.iter().map(|machine| (machine.index, running(machine))).collect();
         let quotas = self.parts().config.quotas;
         let quota = Quota { node: quotas.sessions_per_node, client: quotas.sessions_of(&row.client) };
         self.parts().db.insert_session(&row, quota).await?;
@@ -184,7 +197,7 @@ impl Sessions {
             secrets,
             created_at: row.created_at,
             expires_at: row.expires_at,
-            instances: row.instances,
+            instances,
             last_terminal: 0,
             last_exec: 0,
         });
@@ -228,17 +241,32 @@ fn unknown_playground(name: &PlaygroundName) -> Error {
     Error::new(ErrorKind::Invalid, sentence)
 }
 
-fn machine(playground: &Playground, layers: &[DiffId], place: u8) -> Result<Machine> {
-    let index = InstanceIndex::try_from(place).map_err(Error::internal)?;
-    let hostname = Hostname::try_from(InstanceName::from(index).hostname()).map_err(Error::internal)?;
+/// A machine of a playground. Without a name of its own it is called by its number.
+pub(super) fn machine(
+    playground: &Playground,
+    layers: Vec<DiffId>,
+    index: InstanceIndex,
+    hostname: Option<Hostname>,
+) -> Result<Machine> {
+    let by_number = || Hostname::try_from(InstanceName::from(index).hostname()).map_err(Error::internal);
     Ok(Machine {
         index,
-        hostname,
-        layers: layers.to_vec(),
+        hostname: hostname.map_or_else(by_number, Ok)?,
+        layers,
         limits: playground.limits,
         login: playground.login,
         no_new_privileges: playground.no_new_privileges,
         user_namespaces: playground.user_namespaces,
         net_admin: playground.net_admin,
     })
+}
+
+/// The row of a machine that is about to start.
+pub(super) fn row_of(machine: &Machine, image: &str) -> InstanceRow {
+    let hostname = machine.hostname.as_str().to_owned();
+    InstanceRow { place: machine.index.get(), hostname, image: image.to_owned() }
+}
+
+fn running(machine: &Machine) -> LiveInstance {
+    LiveInstance { state: InstanceState::Running, hostname: machine.hostname.clone() }
 }

@@ -221,14 +221,16 @@ impl TerminalView {
 
 /// Whether the session has this instance and it runs.
 pub(super) fn check_instance(live: &Live, instance: InstanceName) -> Result<()> {
-    let state = live.parts().instances.get(usize::from(instance.index().get())).copied();
-    match state {
+    match live.instance_state(instance.index()) {
         Some(InstanceState::Running) => Ok(()),
-        Some(InstanceState::Rebooting) => {
-            Err(Error::new(ErrorKind::Conflict, format!("{instance} is rebooting. Try again in a moment.")))
+        Some(InstanceState::Starting | InstanceState::Rebooting) => {
+            Err(Error::new(ErrorKind::Conflict, format!("{instance} is starting. Try again in a moment.")))
         }
         Some(InstanceState::Stopped) => {
             Err(Error::new(ErrorKind::Conflict, format!("{instance} has stopped. Reboot it first.")))
+        }
+        Some(InstanceState::Removing) => {
+            Err(Error::new(ErrorKind::Conflict, format!("{instance} is being removed.")))
         }
         None => Err(Error::not_found("instance")),
     }

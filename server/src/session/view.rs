@@ -4,10 +4,10 @@ use sandlot_runtime::supervisor::name::InstanceIndex;
 use sandlot_runtime::supervisor::protocol::EndReason;
 
 use super::Sessions;
-use super::live::{InstanceState, Live};
+use super::live::{Live, LiveInstance};
 use crate::auth::access::Owner;
 use crate::clock::UnixMillis;
-use crate::db::session::{SessionRow, SessionState};
+use crate::db::session::{InstanceRow, SessionRow, SessionState};
 use crate::error::{Error, Result};
 use crate::id::InstanceName;
 
@@ -33,8 +33,10 @@ pub struct SessionView {
 /// An instance.
 #[derive(Debug, Clone)]
 pub struct InstanceView {
-    /// Its name, which is also its host name.
+    /// Its name.
     pub name: InstanceName,
+    /// How the others call it.
+    pub hostname: String,
     /// Its state, as in the API.
     pub state: &'static str,
 }
@@ -42,7 +44,8 @@ pub struct InstanceView {
 impl SessionView {
     pub(super) fn of(live: &Live) -> Self {
         let notice = live.notice();
-        let states: Vec<InstanceState> = live.parts().instances.clone();
+        let parts = live.parts();
+        let instances = parts.instances.iter().map(|(index, instance)| InstanceView::of(*index, instance));
         Self {
             id: live.id().to_string(),
             playground: live.playground().to_owned(),
@@ -50,17 +53,17 @@ impl SessionView {
             end_reason: notice.ending,
             created_at: live.created_at(),
             expires_at: notice.expires_at,
-            instances: instances(states.into_iter().map(InstanceState::as_str)),
+            instances: instances.collect(),
         }
     }
 
-    fn of_row(row: SessionRow) -> Self {
+    fn of_row(row: SessionRow, instances: Vec<InstanceRow>) -> Self {
         let state = match row.state {
             SessionState::Ended => "ended",
             _ => "starting",
         };
         Self {
-            instances: instances((0..row.instances).map(|_| state)),
+            instances: instances.into_iter().filter_map(|row| InstanceView::of_row(row, state)).collect(),
             id: row.id,
             playground: row.playground,
             state: row.state,
@@ -76,9 +79,17 @@ impl SessionView {
     }
 }
 
-fn instances<'a>(states: impl Iterator<Item = &'static str> + 'a) -> Vec<InstanceView> {
-    let indexes = (0..InstanceIndex::COUNT).filter_map(|place| InstanceIndex::try_from(place).ok());
-    indexes.zip(states).map(|(index, state)| InstanceView { name: index.into(), state }).collect()
+impl InstanceView {
+    pub(super) fn of(index: InstanceIndex, instance: &LiveInstance) -> Self {
+        let hostname = instance.hostname.as_str().to_owned();
+        Self { name: index.into(), hostname, state: instance.state.as_str() }
+    }
+
+    fn of_row(row: InstanceRow, state: &'static str) -> Option<Self> {
+        let name = InstanceName::from(InstanceIndex::try_from(row.place).ok()?);
+        let hostname = if row.hostname.is_empty() { name.hostname() } else { row.hostname };
+        Some(Self { name, hostname, state })
+    }
 }
 
 impl Sessions {
@@ -90,7 +101,8 @@ impl Sessions {
         if let Some(live) = self.live_session(owner.session()) {
             return Ok(SessionView::of(&live));
         }
-        let row = self.parts().db.session(owner.session().as_str()).await?;
-        row.map(SessionView::of_row).ok_or_else(|| Error::not_found("session"))
+        let (db, id) = (&self.parts().db, owner.session().as_str());
+        let row = db.session(id).await?.ok_or_else(|| Error::not_found("session"))?;
+        Ok(SessionView::of_row(row, db.instances(id).await?))
     }
 }

@@ -1,0 +1,11 @@
+//! Names inside a session's network (RFC 1034, RFC 1035): its own instances, and nothing beyond them.
+//!
+//! The sockets were opened on the session's switch by the supervisor; whoever asks is one of its instances. Messages are
+//! hickory's; which of them are answered, and how, is decided here.
+
+mod answer;
+mod server;
+mod zone;
+
+pub use server::serve;
+pub use zone::Zone;
