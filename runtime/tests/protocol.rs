@@ -6,6 +6,7 @@ use sandlot_runtime::supervisor::codec::{CodecError, decode, encode};
 use sandlot_runtime::supervisor::name::{
     DiffId, ExecNumber, Hostname, InstanceIndex, SessionNumber, TerminalNumber,
 };
+use sandlot_runtime::supervisor::node::TlsFiles;
 use sandlot_runtime::supervisor::protocol::{
     Call, Command, Defaults, EndReason, Event, ExitStatus, FromSupervisor, Limits, Login, MAX_LAYERS,
     MAX_MESSAGE_BYTES, Machine, Network, Refusal, RefusalKind, Reply, Request, Winsize,
@@ -87,6 +88,7 @@ fn requests() -> impl Strategy<Value = Request> {
         prop::collection::vec(layers(), 0..MAX_LAYERS).prop_map(|layers| Request::HaveLayers { layers }),
         (prop::option::of(layers()), any::<u64>())
             .prop_map(|(after, min_age_seconds)| Request::ListLayers { after, min_age_seconds }),
+        Just(Request::TlsFiles),
         Just(Request::Guard),
         Just(Request::Reexec),
         Just(Request::Down),
@@ -115,6 +117,13 @@ proptest! {
         ] {
             prop_assert_eq!(decode::<FromSupervisor>(&encode(&answer).unwrap()).unwrap(), answer);
         }
+    }
+
+    #[test]
+    fn an_answer_with_paths_reads_back(certificate: String, key: String) {
+        let reply = Reply::TlsFiles(TlsFiles { certificate: certificate.into(), key: key.into() });
+        let answer = FromSupervisor::Reply { id: 1, result: Ok(reply) };
+        prop_assert_eq!(decode::<FromSupervisor>(&encode(&answer).unwrap()).unwrap(), answer);
     }
 
     #[test]

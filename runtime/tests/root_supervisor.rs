@@ -21,6 +21,8 @@ mod node;
 mod reexec;
 #[path = "root_supervisor/size.rs"]
 mod size;
+#[path = "root_supervisor/tls_files.rs"]
+mod tls_files;
 #[path = "root_supervisor/workbench.rs"]
 mod workbench;
 

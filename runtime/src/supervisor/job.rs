@@ -10,6 +10,7 @@ mod layer;
 mod machine;
 mod socket;
 mod switch;
+mod tls_files;
 
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use nix::errno::Errno;
 use self::switch::Switch;
 use super::ground::Ground;
 use super::name::{DiffId, ExecNumber, InstanceIndex, SessionNumber};
+use super::node::TlsFiles;
 use super::protocol::{
     ArchiveOptions, BuildMount, BuildNetwork, Command, Machine, Refusal, RefusalKind, SocketFamily, Winsize,
 };
@@ -82,6 +84,8 @@ pub(crate) enum Job {
     OpenNameServer,
     /// Open what tells of an instance's listeners. Descriptors: \[pidfd of pid 1, file of its cpu time\].
     OpenWatch,
+    /// Open the files of the site's TLS.
+    OpenTlsFiles { files: TlsFiles },
     /// Become `program`, which looks whether it could resume from a state. Descriptors: \[state\].
     Check { program: PathBuf },
 }
@@ -148,6 +152,7 @@ impl Job {
             | Self::Sweep { .. }
             | Self::HaveLayers { .. }
             | Self::ListLayers { .. }
+            | Self::OpenTlsFiles { .. }
             | Self::Check { .. } => 20,
             Self::Clean { .. } => 120,
             Self::StatPath { .. } | Self::OpenSockets { .. } | Self::OpenNameServer | Self::OpenWatch => 30,
@@ -219,6 +224,7 @@ impl Job {
             Self::OpenSockets { family, count } => socket::open(given_first(given)?, family, count, reporter),
             Self::OpenNameServer => socket::name_server(given_first(given)?, reporter),
             Self::OpenWatch => socket::watch(given, reporter),
+            Self::OpenTlsFiles { files } => tls_files::open(&files, reporter),
             Self::Check { program } => check(&program, given_first(given)?),
         }
     }

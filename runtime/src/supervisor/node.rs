@@ -95,6 +95,20 @@ pub struct NodeFile {
     /// The supervisor ends with its last client, unless it keeps a listener or a session: it was started for one command.
     #[serde(default)]
     pub temporary: bool,
+    /// Files of the site's TLS, which serve may ask for; not written where there are none, so that an older supervisor
+    /// reads the file too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsFiles>,
+}
+
+/// The two files of the site's TLS, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The certificate, then those that lead to an authority.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 impl NodeFile {
@@ -184,6 +198,7 @@ impl NodeFile {
                 && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
         };
         let ranges = u64::from(self.uid_base)..last_id;
+        let is_absolute = |files: &TlsFiles| files.certificate.is_absolute() && files.key.is_absolute();
         let rules = [
             (short(&self.node_id, 16), "node_id", "must be 1 to 16 of a-z and 0-9"),
             (self.state_dir.is_absolute(), "state_dir", "must be an absolute path"),
@@ -204,6 +219,7 @@ impl NodeFile {
                 "disk",
                 "must be auto, project-quota, ext4-image or tmpfs",
             ),
+            (self.tls.as_ref().is_none_or(is_absolute), "tls", "must be absolute paths"),
         ];
         rules.into_iter().find_map(|(good, field, rule)| (!good).then_some((field, rule)))
     }
@@ -237,6 +253,7 @@ mod tests {
             ready_networks: 0,
             log_json: true,
             temporary: false,
+            tls: None,
         }
     }
 
@@ -268,9 +285,10 @@ mod tests {
             NodeFile { serve_uid: 1_000_065_536, ..node() },
             NodeFile { max_sessions: 0, ..node() },
             NodeFile { uid_base: 4_290_000_000, ..node() },
+            NodeFile { tls: Some(TlsFiles { certificate: "/a".into(), key: "b".into() }), ..node() },
         ];
-        for (file, field) in wrong.iter().zip(["cgroup_parent", "serve_uid", "max_sessions", "max_sessions"])
-        {
+        let fields = ["cgroup_parent", "serve_uid", "max_sessions", "max_sessions", "tls"];
+        for (file, field) in wrong.iter().zip(fields) {
             file.save(&path).unwrap();
             let error = NodeFile::load(&path).unwrap_err();
             assert!(error.to_string().contains(field), "{error}");

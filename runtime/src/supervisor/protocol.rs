@@ -20,7 +20,7 @@
 //! Versions N and N-1 work together: fields are added with a serde default and never change meaning; a variant is
 //! sent only to a peer whose version knows it. Version 2 added builds and archives; a supervisor of version 1 refuses
 //! them as messages that make no sense, under the number 0: so a client looks at [`Reply::Welcome`] first. Version 3
-//! added networks.
+//! added networks and TLS.
 
 mod archive;
 mod build;

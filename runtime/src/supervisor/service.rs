@@ -24,6 +24,7 @@ mod state;
 mod switches;
 mod terminals;
 mod timers;
+mod tls_files;
 mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -365,6 +365,7 @@ fn node_file(folder: &Path) -> NodeFile {
         ready_networks: 0,
         log_json: false,
         temporary: false,
+        tls: None,
     }
 }
 

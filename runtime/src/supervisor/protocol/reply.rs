@@ -6,6 +6,7 @@ use super::archive::PathStat;
 use super::event::Event;
 use super::state::{Facts, InstanceStats, SessionState};
 use crate::supervisor::name::{DiffId, SessionNumber};
+use crate::supervisor::node::TlsFiles;
 
 /// Everything that comes from the supervisor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -79,6 +80,8 @@ pub enum Reply {
     /// To [`Request::WatchInstance`](super::Request::WatchInstance) and [`Request::WatchNode`](super::Request::WatchNode);
     /// descriptors as there. A file of cpu time is `cpuacct.usage` of version 1 or `cpu.stat` of version 2.
     Watch,
+    /// To [`Request::TlsFiles`](super::Request::TlsFiles); descriptors: \[certificate, key\].
+    TlsFiles(TlsFiles),
 }
 
 /// Why something was not done. The message is safe to show to the user of the session.

@@ -264,6 +264,9 @@ pub enum Request {
     },
     /// The cpu time of all sessions together. Answer: [`Reply::Watch`](super::Reply::Watch), descriptors: \[file\].
     WatchNode,
+    /// The files of the site's TLS as the node file names them, opened for reading. Answer: [`Reply::TlsFiles`](super::Reply::TlsFiles),
+    /// descriptors: \[certificate, key\]; refused as unknown where the node file names none.
+    TlsFiles,
     /// The caller watches this supervisor from now on in place of the guardian (uid 0 only). Answer: [`Reply::Done`](super::Reply::Done).
     Guard,
     /// Replace the supervisor's program by the file at its own path, keeping everything (uid 0 only). Answer: [`Reply::Done`](super::Reply::Done)

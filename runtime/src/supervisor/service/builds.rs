@@ -188,6 +188,7 @@ fn session_of(request: &Request) -> Option<SessionNumber> {
         | Request::HaveLayers { .. }
         | Request::ListLayers { .. }
         | Request::WatchNode
+        | Request::TlsFiles
         | Request::Guard
         | Request::Reexec
         | Request::Down => None,

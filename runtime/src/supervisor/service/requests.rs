@@ -100,6 +100,7 @@ impl Supervisor {
             Request::OpenNameServer { session } => self.open_name_server(waiter, session),
             Request::WatchInstance { session, instance } => self.watch_listeners(waiter, session, instance),
             Request::WatchNode => self.watch_node(),
+            Request::TlsFiles => self.open_tls_files(waiter),
             Request::Guard => self.guard(waiter),
             Request::Reexec => self.reexec(waiter),
             Request::Down => {
