@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
-use axum::http::header::{HOST, ORIGIN};
+use axum::http::header::{HOST, HeaderName, ORIGIN};
 
 use crate::auth::origin::{self, Source};
 use crate::config::Config;
@@ -13,6 +13,11 @@ use crate::session::Sessions;
 
 /// Path of the terminal websocket.
 pub const TERMINAL_WEBSOCKET: &str = "/api/v1/terminals/ws";
+
+/// The scheme by which a browser reached the proxy before us. Only a trusted one's is left of it (`serve/entrance.rs`).
+pub const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// The host that a browser asked the proxy for; as [`FORWARDED_PROTO`].
+pub const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// State of every handler; clones share it.
 #[derive(Debug, Clone)]
@@ -30,7 +35,8 @@ impl App {
     pub fn source(&self, headers: &HeaderMap) -> Source {
         let headers = origin::Headers {
             origin: text(headers, ORIGIN),
-            host: text(headers, HOST),
+            host: host(headers),
+            is_https: self.came_by_https(headers),
             fetch_site: headers.get("sec-fetch-site").and_then(|value| value.to_str().ok()),
         };
         origin::source(headers, self.config.public_url.as_deref())
@@ -48,22 +54,43 @@ impl App {
         if let Some(url) = &self.config.public_url {
             return url.clone();
         }
-        let host = text(headers, HOST).filter(|host| is_authority(host));
-        host.map_or_else(|| format!("http://{}", self.address), |host| format!("http://{host}"))
+        let scheme = if self.came_by_https(headers) { "https" } else { "http" };
+        let host = host(headers).filter(|host| is_authority(host));
+        host.map_or_else(|| format!("{scheme}://{}", self.address), |host| format!("{scheme}://{host}"))
     }
 
-    /// Whether browsers reach the site by HTTPS.
-    pub fn is_https(&self) -> bool {
-        self.config.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
+    /// Whether browsers reach the site by HTTPS: as the operator says, else as the request came.
+    pub fn is_https(&self, headers: &HeaderMap) -> bool {
+        match &self.config.public_url {
+            Some(url) => url.starts_with("https://"),
+            None => self.came_by_https(headers),
+        }
+    }
+
+    fn came_by_https(&self, headers: &HeaderMap) -> bool {
+        match text(headers, FORWARDED_PROTO) {
+            Some(chain) => last(chain).eq_ignore_ascii_case("https"),
+            None => self.config.tls.is_some(),
+        }
     }
 }
 
-fn text(headers: &HeaderMap, name: axum::http::HeaderName) -> Option<&str> {
+/// The host, and maybe port, that the sender of a request asked for.
+fn host(headers: &HeaderMap) -> Option<&str> {
+    text(headers, FORWARDED_HOST).map(last).or_else(|| text(headers, HOST))
+}
+
+/// What the nearest proxy said; those before it may have been invented.
+fn last(chain: &str) -> &str {
+    chain.rsplit(',').next().unwrap_or_default().trim()
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 /// A host and maybe a port, nothing that could end a URL's authority early.
-fn is_authority(host: &str) -> bool {
+pub(crate) fn is_authority(host: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']' | b'_');
     (1..=255).contains(&host.len()) && host.bytes().all(plain)
 }

@@ -1,6 +1,6 @@
 //! The configuration, complete and checked. Made once at the start; nobody changes it.
 //!
-//! An option that a later version brings (`--domain`, TLS) is unknown until then, so that nothing is ignored in silence.
+//! An option that a later version brings (`--domain`) is unknown until then, so that nothing is ignored in silence.
 
 pub mod limits;
 pub mod options;
@@ -8,12 +8,14 @@ pub mod playground;
 pub mod proxies;
 pub mod registries;
 pub(crate) mod size;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use sandlot_runtime::supervisor::node::TlsFiles;
 use serde::Deserialize;
 
 use self::options::{BackendKind, Options};
@@ -123,7 +125,9 @@ pub struct Config {
     pub run_dir: PathBuf,
     /// Origin of the site as browsers see it, without a slash at the end; `None` until the listener says its port.
     pub public_url: Option<String>,
-    /// Whose X-Forwarded-For is believed.
+    /// Certificate and key of the site; `None` is plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// Whose X-Forwarded-For, -Proto and -Host are believed.
     pub trusted_proxies: TrustedProxies,
     /// Given name of the node; `None` is what the state directory holds.
     pub node_id: Option<NodeId>,
@@ -180,6 +184,7 @@ impl Config {
             state_dir: absolute("state-dir", options.state_dir, "/var/lib/sandlot")?,
             run_dir: absolute("run-dir", options.run_dir, "/run/sandlot")?,
             public_url: options.public_url.map(|url| origin(&url)).transpose()?,
+            tls: tls::files(options.tls_cert, options.tls_key)?,
             trusted_proxies: TrustedProxies::parse(&options.trusted_proxies.unwrap_or_default())?,
             node_id: options.node_id.map(|id| node_id(&id)).transpose()?,
             cgroup_parent: plain_name("cgroup-parent", options.cgroup_parent, "sandlot", 64)?,
@@ -391,6 +396,7 @@ mod tests {
             ("ready-disks = 65", "ready-disks"),
             ("listen = \"everywhere\"", "listen"),
             ("public-url = \"ftp://x\"", "public-url"),
+            ("tls-cert = \"/a.pem\"", "tls-key"),
             ("default-playground = \"nope\"", "default-playground"),
         ] {
             let error = file(text).unwrap_err().to_string();

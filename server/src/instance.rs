@@ -11,6 +11,7 @@ use std::os::fd::OwnedFd;
 
 use sandlot_runtime::ring::Ring;
 use sandlot_runtime::supervisor::name::{ExecNumber, InstanceIndex, SessionNumber, TerminalNumber};
+use sandlot_runtime::supervisor::node::TlsFiles;
 use sandlot_runtime::supervisor::protocol::{
     Command, EndReason, Machine, RefusalKind, Request, SessionState, SocketFamily, Winsize,
 };
@@ -299,6 +300,17 @@ impl Backend {
     pub async fn watch_node(&self) -> Result<Option<OwnedFd>> {
         match self {
             Self::Container(containers) => containers.watch_node().await.map(Some),
+            Self::Local(_) => Ok(None),
+        }
+    }
+
+    /// The certificate and the key of the site, opened with a power that serve has not; `None` where it needs none.
+    ///
+    /// # Errors
+    /// When the backend refuses, was told of other files, or is away.
+    pub async fn open_tls_files(&self, files: &TlsFiles) -> Result<Option<[OwnedFd; 2]>> {
+        match self {
+            Self::Container(containers) => containers.open_tls_files(files).await.map(Some),
             Self::Local(_) => Ok(None),
         }
     }

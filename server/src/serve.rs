@@ -2,12 +2,15 @@
 //!
 //! Everything that needs root happens before this, in one thread; here is only tokio.
 
+mod certificate;
 mod connections;
 pub mod container;
+mod entrance;
 pub mod local;
 pub mod node;
 mod open_files;
 
+use std::io::IsTerminal;
 use std::net::TcpListener as StdListener;
 use std::process::Child;
 use std::sync::Arc;
@@ -17,9 +20,12 @@ use anyhow::Context;
 use axum::Router;
 use axum::routing::get;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
 
+use self::certificate::Renewal;
+use self::connections::Front;
 use crate::app::{App, TERMINAL_WEBSOCKET};
 use crate::config::options::BackendKind;
 use crate::config::{Config, limits};
@@ -33,6 +39,7 @@ use crate::metrics::Metrics;
 use crate::session::{Parts, Sessions};
 use crate::shutdown::Shutdown;
 use crate::supervisor::{Link, News};
+use crate::tls::{self, Pair, Shown};
 use crate::{http, ws};
 
 /// What the start made before there were threads.
@@ -42,6 +49,8 @@ pub struct Prepared {
     pub listener: StdListener,
     /// Makers of images and the guardian, where serve started them: to be reaped when they end.
     pub children: Vec<Child>,
+    /// The site's certificate and key; `None` is plain HTTP.
+    pub tls: Option<Pair>,
 }
 
 /// News that wait for their handling; it never waits for the supervisor, so this is far more than ever stands here.
@@ -54,7 +63,7 @@ const FIRST_AGREEMENT: Duration = Duration::from_secs(20);
 /// # Errors
 /// When something that serve stands on cannot be made.
 pub async fn run(config: Config, prepared: Prepared, shutdown: Shutdown) -> anyhow::Result<()> {
-    let Prepared { listener, children } = prepared;
+    let Prepared { listener, children, tls } = prepared;
     wait_for(children);
     match open_files::raise() {
         Ok(limit) => tracing::debug!(limit, "descriptors that may be open"),
@@ -70,10 +79,12 @@ pub async fn run(config: Config, prepared: Prepared, shutdown: Shutdown) -> anyh
     sessions.wait_reconciled(FIRST_AGREEMENT).await;
     let listener = TcpListener::from_std(listener).context("use the listening socket")?;
     let address = listener.local_addr()?;
-    let app = App { sessions: sessions.clone(), config, address };
-    crate::cli::print_line(&format!("listening on http://{address}"))?;
+    let app = App { sessions: sessions.clone(), config: Arc::clone(&config), address };
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let tls = secured(&sessions, tls, &shutdown)?;
+    crate::cli::print_line(&format!("listening on {scheme}://{address}"))?;
     shutdown.spawn_to_end(end_on_signal(shutdown.clone())?);
-    connections::serve(site(app), listener, &shutdown).await;
+    connections::serve(Front { router: site(app), config, tls }, listener, &shutdown).await;
     if !shutdown.finish(limits::LAST_WORK_TIME).await {
         tracing::warn!("serve ends with work under way; the next one goes on from the rows");
     }
@@ -114,6 +125,31 @@ async fn assemble(
     let (config, shutdown) = (Arc::clone(config), shutdown.clone());
     let parts = Parts { config, node, db, backend, images: Arc::new(images), metrics, shutdown };
     Ok((Sessions::new(parts), news))
+}
+
+/// How TLS is spoken, with a certificate that is renewed while serve runs. SIGHUP ends serve only where it would tell
+/// that serve's terminal is gone.
+fn secured(
+    sessions: &Sessions,
+    pair: Option<Pair>,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Option<TlsAcceptor>> {
+    let (Some(pair), Some(files)) = (pair, sessions.parts().config.tls.clone()) else {
+        if !std::io::stdin().is_terminal() {
+            shutdown.spawn(ignore(signal(SignalKind::hangup())?));
+        }
+        return Ok(None);
+    };
+    let shown = Arc::new(Shown::new(pair));
+    let renewal = Renewal::new(files, Arc::clone(&shown), sessions.parts().backend.clone());
+    shutdown.spawn(renewal.watch(signal(SignalKind::hangup())?));
+    Ok(Some(TlsAcceptor::from(Arc::new(tls::server_config(shown)?))))
+}
+
+async fn ignore(mut signal: Signal) {
+    while signal.recv().await.is_some() {
+        tracing::info!("SIGHUP: there is no certificate to read again");
+    }
 }
 
 /// The router of every edge.

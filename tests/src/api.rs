@@ -1,9 +1,12 @@
 //! A client of the HTTP interface, as a program of a user would be.
 
+use std::net::SocketAddr;
+
 use anyhow::{Context, Result, ensure};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::authority::Authority;
 use crate::terminal::Terminal;
 
 /// Client of one node.
@@ -11,6 +14,7 @@ use crate::terminal::Terminal;
 pub struct Api {
     http: reqwest::Client,
     url: String,
+    authority: Option<Authority>,
 }
 
 /// A session that this client created.
@@ -33,11 +37,36 @@ impl Api {
     /// # Errors
     /// When the client cannot be made.
     pub fn new(url: &str) -> Result<Self> {
-        sandlot_server::tls::use_ring();
-        let http = reqwest::Client::builder().no_proxy().tcp_nodelay(true);
-        // A test may replace serve between two requests; a kept connection would break then.
-        let http = http.pool_max_idle_per_host(0).build()?;
-        Ok(Self { http, url: url.to_owned() })
+        Ok(Self { http: client().build()?, url: url.to_owned(), authority: None })
+    }
+
+    /// A client of the node, or of what stands before it, on this machine: by TLS, whatever its host is called.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    pub fn secure(url: &str, authority: &Authority) -> Result<Self> {
+        let parsed: reqwest::Url = url.parse()?;
+        let address = SocketAddr::from(([127, 0, 0, 1], parsed.port_or_known_default().unwrap_or(443)));
+        let http = client().resolve(parsed.host_str().context("no host")?, address);
+        let http = authority.trusted_by(http)?.build()?;
+        Ok(Self { http, url: url.to_owned(), authority: Some(authority.clone()) })
+    }
+
+    /// The client below, for requests of a test's own.
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// Connects to the terminal that an answer names.
+    ///
+    /// # Errors
+    /// When the answer names none, or the upgrade is refused.
+    pub async fn attach(&self, answer: &Value) -> Result<Terminal> {
+        let ws_url = answer.get("ws_url").and_then(Value::as_str).context("no ws_url")?;
+        match &self.authority {
+            Some(authority) => Terminal::connect_secure(ws_url, authority).await,
+            None => Terminal::connect(ws_url).await,
+        }
     }
 
     /// Sends a request and returns status and body; a body that is no JSON becomes a JSON string.
@@ -80,6 +109,12 @@ impl Api {
     }
 }
 
+fn client() -> reqwest::ClientBuilder {
+    sandlot_server::tls::use_ring();
+    // A test may replace serve between two requests; a kept connection would break then.
+    reqwest::Client::builder().no_proxy().tcp_nodelay(true).pool_max_idle_per_host(0)
+}
+
 impl Session {
     /// Sends a request below this session's path with its token.
     ///
@@ -103,8 +138,7 @@ impl Session {
         let body = json!({ "rows": 24, "cols": 80 });
         let (status, body) = self.request(Method::POST, "/instances/m1/terminals", Some(body)).await?;
         ensure!(status == StatusCode::CREATED, "open a terminal: {status} {body}");
-        let ws_url = body.get("ws_url").and_then(Value::as_str).context("no ws_url")?;
-        Terminal::connect(ws_url).await
+        self.api.attach(&body).await
     }
 
     /// Runs a program in the first instance and returns the answer.

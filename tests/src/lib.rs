@@ -1,6 +1,7 @@
 //! Support for the tests of Sandlot: a real node on a free port, clients of its public doors, and a look for leaks.
 
 pub mod api;
+pub mod authority;
 pub mod bundle;
 pub mod instance;
 pub mod kernel;

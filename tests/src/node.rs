@@ -144,6 +144,11 @@ impl TestNode {
         format!("http://{}", self.address)
     }
 
+    /// `https://ADDRESS`, for a node with a certificate.
+    pub fn secure_url(&self) -> String {
+        format!("https://{}", self.address)
+    }
+
     /// The state directory.
     pub fn state_dir(&self) -> PathBuf {
         self.folder.path().join("state")
@@ -313,7 +318,8 @@ fn listening_address(lines: std::io::Lines<BufReader<std::process::ChildStdout>>
     });
     loop {
         let line = receiver.recv_timeout(PATIENCE).context("no line `listening on` in time")?;
-        if let Some(address) = line.strip_prefix("listening on http://") {
+        let url = line.strip_prefix("listening on ");
+        if let Some((_, address)) = url.and_then(|url| url.split_once("://")) {
             return Ok(address.trim().trim_end_matches('/').parse()?);
         }
     }

@@ -5,10 +5,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use tokio_tungstenite::tungstenite::http::Uri;
 
+use crate::authority::Authority;
 use crate::wait::PATIENCE;
 
 const OUTPUT: u8 = 0x01;
@@ -31,10 +34,15 @@ pub enum Frame {
     Closed(u16, String),
 }
 
+/// What a websocket runs over.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug> Stream for T {}
+
 /// One viewer's connection.
 #[derive(Debug)]
 pub struct Terminal {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    socket: WebSocketStream<Box<dyn Stream>>,
     /// Everything received, from `first` on.
     pub output: Vec<u8>,
     /// Offset of the first byte of `output`.
@@ -51,7 +59,28 @@ impl Terminal {
     /// # Errors
     /// When the upgrade is refused.
     pub async fn connect(ws_url: &str) -> Result<Self> {
-        let (socket, _) = tokio_tungstenite::connect_async_with_config(ws_url, None, true).await?;
+        let uri: Uri = ws_url.parse()?;
+        let (host, port) = (uri.host().context("no host")?, uri.port_u16().unwrap_or(80));
+        let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
+        stream.set_nodelay(true)?;
+        Self::over(ws_url, Box::new(stream)).await
+    }
+
+    /// As [`Terminal::connect`], over TLS, to this machine whatever the host is called.
+    ///
+    /// # Errors
+    /// When the handshake fails or the upgrade is refused.
+    pub async fn connect_secure(ws_url: &str, authority: &Authority) -> Result<Self> {
+        let uri: Uri = ws_url.parse()?;
+        let host = uri.host().context("no host")?.to_owned();
+        let stream = TcpStream::connect(("127.0.0.1", uri.port_u16().unwrap_or(443))).await?;
+        stream.set_nodelay(true)?;
+        let stream = authority.connector(&["http/1.1"])?.connect(host.try_into()?, stream).await?;
+        Self::over(ws_url, Box::new(stream)).await
+    }
+
+    async fn over(ws_url: &str, stream: Box<dyn Stream>) -> Result<Self> {
+        let (socket, _) = tokio_tungstenite::client_async(ws_url, stream).await?;
         Ok(Self { socket, output: Vec::new(), first: 0, controls: Vec::new(), searched: 0 })
     }
 

@@ -23,12 +23,15 @@ pub struct Headers<'a> {
     pub host: Option<&'a str>,
     /// `Sec-Fetch-Site`.
     pub fetch_site: Option<&'a str>,
+    /// Whether the request is known to have come by HTTPS: a page without TLS, which anybody on its way may have
+    /// written, is another site's then.
+    pub is_https: bool,
 }
 
 /// Decides. The origin must be the configured public one, or have the host and port that the request was sent to.
 pub fn source(headers: Headers<'_>, public_url: Option<&str>) -> Source {
     match (headers.origin, headers.fetch_site) {
-        (Some(origin), _) if is_own(origin, headers.host, public_url) => Source::Own,
+        (Some(origin), _) if is_own(origin, headers, public_url) => Source::Own,
         (Some(_), _) => Source::Foreign,
         (None, Some("same-origin")) => Source::Own,
         (None, Some("none")) | (None, None) => Source::Unsaid,
@@ -36,12 +39,13 @@ pub fn source(headers: Headers<'_>, public_url: Option<&str>) -> Source {
     }
 }
 
-fn is_own(origin: &str, host: Option<&str>, public_url: Option<&str>) -> bool {
+fn is_own(origin: &str, headers: Headers<'_>, public_url: Option<&str>) -> bool {
     if public_url.is_some_and(|url| url.eq_ignore_ascii_case(origin)) {
         return true;
     }
-    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-    matches!((authority, host), (Some(authority), Some(host)) if authority.eq_ignore_ascii_case(host))
+    let plain = origin.strip_prefix("http://").filter(|_| !headers.is_https);
+    let authority = plain.or_else(|| origin.strip_prefix("https://"));
+    matches!((authority, headers.host), (Some(authority), Some(host)) if authority.eq_ignore_ascii_case(host))
 }
 
 #[cfg(test)]
@@ -49,7 +53,7 @@ mod tests {
     use super::*;
 
     fn of(origin: Option<&str>, fetch_site: Option<&str>) -> Source {
-        let headers = Headers { origin, host: Some("lab.example:8080"), fetch_site };
+        let headers = Headers { origin, host: Some("lab.example:8080"), fetch_site, is_https: false };
         source(headers, Some("https://play.example"))
     }
 
@@ -63,5 +67,15 @@ mod tests {
         assert_eq!(of(None, Some("cross-site")), Source::Foreign);
         assert_eq!(of(None, Some("same-origin")), Source::Own);
         assert_eq!(of(None, None), Source::Unsaid);
+    }
+
+    #[test]
+    fn a_page_without_tls_is_foreign_to_a_site_with_it() {
+        let of = |origin| {
+            let headers = Headers { origin: Some(origin), host: Some("x.example"), ..Headers::default() };
+            source(Headers { is_https: true, ..headers }, None)
+        };
+        assert_eq!(of("https://x.example"), Source::Own);
+        assert_eq!(of("http://x.example"), Source::Foreign);
     }
 }

@@ -1,5 +1,7 @@
 //! `sandlot doctor`: what this host has and lacks for a node, each with what to do about it.
 
+mod certificate;
+
 use std::io::Write;
 
 use anyhow::Result;
@@ -23,7 +25,8 @@ pub(super) fn examine(
         uid_base: config.uid_base,
         disk: config.disk.parse()?,
     };
-    let checks = doctor::examine(&node);
+    let mut checks = doctor::examine(&node);
+    checks.extend(config.tls.as_ref().map(certificate::check));
     if json {
         serde_json::to_writer_pretty(&mut *out, &checks)?;
         writeln!(out)?;

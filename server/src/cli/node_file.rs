@@ -43,7 +43,7 @@ fn node_file(config: &Config) -> Result<NodeFile> {
         ready_networks: config.ready_networks,
         log_json: config.log_json,
         temporary: false,
-        tls: None,
+        tls: config.tls.clone(),
     })
 }
 

@@ -9,6 +9,22 @@ pub const BODY_BYTES: usize = 256 * 1024;
 pub const REQUEST_TIME: Duration = Duration::from_secs(30);
 /// Connections that have not sent their request head by then are closed.
 pub const HEAD_TIME: Duration = Duration::from_secs(20);
+/// From the first byte of a connection to the end of its TLS handshake; slow lines need two or three seconds.
+pub const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// Requests of one HTTP/2 connection at once: a page loads a dozen, a browser keeps some streams open.
+pub const STREAMS: u32 = 100;
+/// What a client may send of one body over HTTP/2 before it is read: 20 Mbit/s with 100 ms delay.
+pub const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// The same over all streams of a connection.
+pub const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// Answers of one HTTP/2 stream that wait for the network.
+pub const STREAM_SEND_BYTES: usize = 64 * 1024;
+/// Streams that a client took back before they were looked at (CVE-2023-44487); a connection with more is closed.
+pub const WITHDRAWN_STREAMS: usize = 20;
+/// Streams that we had to reset, over the life of a connection (CVE-2025-8671); one with more is closed.
+pub const RESET_STREAMS: usize = 200;
+/// An HTTP/2 connection without a new request for so long takes no more; what runs on it goes on.
+pub const QUIET_TIME: Duration = Duration::from_secs(120);
 /// Head of a request: a long cookie and a long user agent fit.
 pub const HEAD_BYTES: usize = 32 * 1024;
 /// Connections that speak HTTP at once, websockets apart; the next ones wait in the kernel's queue.
@@ -87,6 +103,8 @@ pub const ENDED_ROWS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Size of `sandlot.toml`.
 pub const CONFIG_FILE_BYTES: u64 = 1024 * 1024;
+/// Certificates and key of the site, each: the longest chains have some tens of KiB.
+pub const TLS_FILE_BYTES: u64 = 256 * 1024;
 /// Playgrounds in it: the landing page shows them all.
 pub const PLAYGROUNDS: usize = 100;
 /// Websocket message that is read at all; above [`FRAME_BYTES`] it is refused by name.

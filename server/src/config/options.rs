@@ -32,10 +32,16 @@ pub struct Options {
     #[arg(long, env = "SANDLOT_CONFIG", value_name = "FILE")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
-    /// URL under which browsers reach the site [default: http://<listen>]
+    /// URL under which browsers reach the site [default: what the request says]
     #[arg(long, env = "SANDLOT_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
-    /// Proxies whose X-Forwarded-For is believed: addresses or networks, separated by commas
+    /// Certificate of the site in PEM, with those that lead to an authority; the site then speaks HTTPS only
+    #[arg(long, env = "SANDLOT_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of that certificate in PEM; both files are read again when they change, and at SIGHUP
+    #[arg(long, env = "SANDLOT_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// Proxies whose X-Forwarded-For, -Proto and -Host are believed: addresses or networks, separated by commas
     #[arg(long, env = "SANDLOT_TRUSTED_PROXIES", value_name = "LIST", value_delimiter = ',')]
     pub trusted_proxies: Option<Vec<String>>,
     /// Short name of this node, 1 to 16 of a-z and 0-9 [default: made at the first start]
@@ -90,6 +96,8 @@ impl Options {
             run_dir: self.run_dir.or(other.run_dir),
             config: self.config,
             public_url: self.public_url.or(other.public_url),
+            tls_cert: self.tls_cert.or(other.tls_cert),
+            tls_key: self.tls_key.or(other.tls_key),
             trusted_proxies: self.trusted_proxies.or(other.trusted_proxies),
             node_id: self.node_id.or(other.node_id),
             cgroup_parent: self.cgroup_parent.or(other.cgroup_parent),

@@ -1,4 +1,4 @@
-//! Whose X-Forwarded-For is believed, and the client address that quotas count by.
+//! Whose X-Forwarded-For, -Proto and -Host are believed, and the client address that quotas count by.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -37,7 +37,8 @@ impl TrustedProxies {
         client
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether this is one of them.
+    pub fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(address))
     }
 }

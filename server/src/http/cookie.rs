@@ -3,17 +3,13 @@
 use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, HeaderValue};
 
+use crate::auth::cookie::name;
 use crate::auth::token::Token;
-
-/// Name of the cookie of a session.
-pub(super) fn name(session: &str) -> String {
-    format!("sandlot_{session}")
-}
 
 /// `Set-Cookie` for a session: never readable by a script, never sent by a link or form of another site.
 pub(super) fn set(session: &str, token: &Token, max_age_seconds: u64, https: bool) -> Option<HeaderValue> {
     let secure = if https { "; Secure" } else { "" };
-    let (name, token) = (name(session), token.expose());
+    let (name, token) = (name(session, https), token.expose());
     let text =
         format!("{name}={token}; Path=/; Max-Age={max_age_seconds}; HttpOnly; SameSite=Strict{secure}");
     HeaderValue::from_str(&text).ok().map(|mut value| {
@@ -23,8 +19,8 @@ pub(super) fn set(session: &str, token: &Token, max_age_seconds: u64, https: boo
 }
 
 /// The token in the session's cookie.
-pub(super) fn token(headers: &HeaderMap, session: &str) -> Option<Token> {
-    let name = name(session);
+pub(super) fn token(headers: &HeaderMap, session: &str, https: bool) -> Option<Token> {
+    let name = name(session, https);
     let texts = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(key, _)| *key == name).and_then(|(_, value)| Token::presented(value))

@@ -33,7 +33,8 @@ impl FromRequestParts<App> for Owner {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let id: SessionId = parameter(parts, app, "id", "session").await?;
         let bearer = bearer(&parts.headers).map(Proof::Bearer);
-        let cookie = cookie::token(&parts.headers, id.as_str()).map(Proof::Cookie);
+        let cookie =
+            cookie::token(&parts.headers, id.as_str(), app.is_https(&parts.headers)).map(Proof::Cookie);
         if bearer.is_none() && cookie.is_some() && changes(&parts.method) {
             require_own_page(app.source(&parts.headers))?;
         }

@@ -2,8 +2,8 @@
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use sandlot_runtime::supervisor::protocol::EndReason;
 use serde::Deserialize;
@@ -79,10 +79,14 @@ pub(super) async fn landing(State(app): State<App>, Query(wish): Query<Wish>) ->
 }
 
 /// `GET /s/{token}`
-pub(super) async fn session(State(app): State<App>, Path(token): Path<String>) -> Response {
+pub(super) async fn session(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+) -> Response {
     match find(&app, &token).await {
         Ok((_, session)) if session.is_over() => ended(&app, session),
-        Ok((token, session)) => open(&app, &token, session),
+        Ok((token, session)) => open(&app, &headers, &token, session),
         Err(error) => {
             let (status, title) = super::problem::status(error.kind());
             error_page(status, title, "There is no session at this address. It may have ended long ago.")
@@ -96,8 +100,8 @@ async fn find(app: &App, token: &str) -> Result<(Token, SessionView)> {
     Ok((token, app.sessions.view(&owner).await?))
 }
 
-fn open(app: &App, token: &Token, session: SessionView) -> Response {
-    let cookie = cookie::set(&session.id, token, cookie_seconds(&session), app.is_https());
+fn open(app: &App, headers: &HeaderMap, token: &Token, session: SessionView) -> Response {
+    let cookie = cookie::set(&session.id, token, cookie_seconds(&session), app.is_https(headers));
     let page = Session {
         test_hooks: app.config.test_hooks,
         session_id: session.id,

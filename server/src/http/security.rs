@@ -29,6 +29,7 @@ const FIXED: [(HeaderName, &str); 7] = [
 
 /// Adds them.
 pub(super) async fn add_headers(State(app): State<App>, request: Request, next: Next) -> Response {
+    let is_https = app.is_https(request.headers());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in FIXED {
@@ -36,7 +37,7 @@ pub(super) async fn add_headers(State(app): State<App>, request: Request, next: 
     }
     // Pages and answers hold secrets; assets say otherwise themselves.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    if app.is_https() {
+    if is_https {
         let year = HeaderValue::from_static("max-age=31536000");
         headers.insert(header::STRICT_TRANSPORT_SECURITY, year);
     }

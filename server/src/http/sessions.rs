@@ -50,7 +50,8 @@ fn created(app: &App, headers: &HeaderMap, started: &Started) -> Response {
     let mut response = (StatusCode::CREATED, Json(body)).into_response();
     let location = HeaderValue::from_str(&format!("/api/v1/sessions/{}", session.id));
     response.headers_mut().extend(location.ok().map(|value| (LOCATION, value)));
-    let cookie = cookie::set(&session.id, &started.url_token, cookie_seconds(session), app.is_https());
+    let https = app.is_https(headers);
+    let cookie = cookie::set(&session.id, &started.url_token, cookie_seconds(session), https);
     response.headers_mut().extend(cookie.map(|value| (SET_COOKIE, value)));
     response
 }

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 
 use sandlot_runtime::ring::Ring;
 use sandlot_runtime::supervisor::name::{DiffId, ExecNumber, InstanceIndex, SessionNumber};
+use sandlot_runtime::supervisor::node::TlsFiles;
 use sandlot_runtime::supervisor::protocol::{
     Command, Facts, Machine, Network, Reply, Request, SessionState, SocketFamily,
 };
@@ -123,6 +124,19 @@ impl Containers {
     pub(super) async fn watch_node(&self) -> Result<OwnedFd> {
         match self.link.call(Request::WatchNode).await? {
             (Reply::Watch, mut descriptors) => descriptors.pop().ok_or_else(wrong_reply),
+            _ => Err(wrong_reply()),
+        }
+    }
+
+    pub(super) async fn open_tls_files(&self, files: &TlsFiles) -> Result<[OwnedFd; 2]> {
+        let (reply, descriptors) = self.link.call(Request::TlsFiles).await?;
+        match (reply, descriptors.try_into()) {
+            (Reply::TlsFiles(opened), Ok(descriptors)) if opened == *files => Ok(descriptors),
+            (Reply::TlsFiles(_), Ok(_)) => {
+                let sentence =
+                    "The node's supervisor was started with another tls-cert or tls-key: start it anew.";
+                Err(Error::new(ErrorKind::Conflict, sentence))
+            }
             _ => Err(wrong_reply()),
         }
     }

@@ -1,4 +1,9 @@
-//! TCP connections to HTTP: bounded in number, in the time of a request's head, and in the time of their last request.
+//! Connections to the site, with or without TLS: bounded in number, in the time of a handshake and of a request's head,
+//! and in the time of their last request.
+
+mod handshake;
+mod http;
+mod redirect;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,20 +11,33 @@ use std::time::Duration;
 
 use axum::extract::ConnectInfo;
 use axum::{Extension, Router};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::service::{Service, service_fn};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 
-use crate::config::limits;
+use self::handshake::Opened;
+use super::entrance::Entrance;
+use crate::config::{Config, limits};
 use crate::shutdown::Shutdown;
 
 /// Wait after a failed accept: the process or the system is out of descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
+/// What every connection leads to; clones share it.
+#[derive(Clone)]
+pub(super) struct Front {
+    /// The site.
+    pub(super) router: Router,
+    /// The configuration.
+    pub(super) config: Arc<Config>,
+    /// How TLS is spoken; `None` is plain HTTP.
+    pub(super) tls: Option<TlsAcceptor>,
+}
+
 /// Accepts until the shutdown begins. Requests that are under way then are tracked by it.
-pub(super) async fn serve(router: Router, listener: TcpListener, shutdown: &Shutdown) {
+pub(super) async fn serve(front: Front, listener: TcpListener, shutdown: &Shutdown) {
     let room = Arc::new(Semaphore::new(limits::CONNECTIONS));
     loop {
         let accepted = async {
@@ -31,7 +49,7 @@ pub(super) async fn serve(router: Router, listener: TcpListener, shutdown: &Shut
             () = shutdown.begun() => break,
             (place, accepted) = accepted => match accepted {
                 Ok((stream, peer)) => {
-                    let connection = one(router.clone(), stream, peer, shutdown.clone());
+                    let connection = one(front.clone(), stream, peer, shutdown.clone());
                     shutdown.spawn_to_end(async move {
                         connection.await;
                         drop(place);
@@ -46,23 +64,20 @@ pub(super) async fn serve(router: Router, listener: TcpListener, shutdown: &Shut
     }
 }
 
-async fn one(router: Router, stream: TcpStream, peer: SocketAddr, shutdown: Shutdown) {
+async fn one(front: Front, stream: TcpStream, peer: SocketAddr, shutdown: Shutdown) {
     // A keystroke's echo must not wait for more bytes; without it things are slower, not wrong.
     drop(stream.set_nodelay(true));
-    let service = TowerToHyperService::new(router.layer(Extension(ConnectInfo(peer))));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits::HEAD_TIME)
-        .max_buf_size(limits::HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shutdown.begun() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+    let site = TowerToHyperService::new(front.router.layer(Extension(ConnectInfo(peer))));
+    let entrance = Entrance::of(&front.config, peer.ip());
+    let service = service_fn(move |request| site.call(entrance.admit(request)));
+    let ended = match front.tls {
+        None => http::speak_1(stream, service, &shutdown).await,
+        Some(tls) => match handshake::open(&tls, stream, &shutdown).await {
+            Some(Opened::Http1(stream)) => http::speak_1(stream, service, &shutdown).await,
+            Some(Opened::Http2(stream)) => http::speak_2(stream, service, &shutdown).await,
+            Some(Opened::Plain(stream)) => redirect::answer(stream, &shutdown).await,
+            None => Ok(()),
+        },
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke");

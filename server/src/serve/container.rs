@@ -1,7 +1,7 @@
 //! Start of serve over containers: as root and in one thread it makes what needs root, then gives root up for good.
 //!
 //! ```text
-//! root   close what was inherited -> folders -> supervisor (found, or its guardian started) -> listening socket
+//! root   close what was inherited -> certificate and key -> folders -> supervisor (found, or its guardian started) -> listening socket
 //!        (taken from the supervisor, or bound and left with it) -> makers of missing images
 //! serve  uid and groups, no capability, no_new_privs, filter -> layers that are not unpacked yet -> tokio
 //! ```
@@ -18,7 +18,7 @@ use sandlot_runtime::cgroup::{Role, Tree};
 use sandlot_runtime::process::unprivileged::give_up_privileges;
 use sandlot_runtime::sys::close::close_all_but;
 
-use super::Prepared;
+use super::{Prepared, certificate};
 use crate::cli::first_images;
 use crate::config::Config;
 use crate::image::{Catalog, UnpackError, remove_unused, unpack_missing};
@@ -36,6 +36,7 @@ pub fn prepare(config: &Config) -> anyhow::Result<Prepared> {
     // This process has opened nothing yet that lives on; what it was started with is not serve's to hold.
     let keep: Vec<BorrowedFd<'_>> = given.iter().map(AsFd::as_fd).collect();
     close_all_but(&keep).context("close inherited descriptors")?;
+    let tls = certificate::first(config)?;
     folders::make(config)?;
     let (mut client, guardian) = supervisor::find_or_start(config, supervisor::Life::Lasting)?;
     if config.start_supervisor {
@@ -50,7 +51,7 @@ pub fn prepare(config: &Config) -> anyhow::Result<Prepared> {
     give_up_privileges(config.serve_uid())
         .map_err(|failure| anyhow::anyhow!("give up root: {}: {}", failure.message, failure.errno.desc()))?;
     unpack(config)?;
-    Ok(Prepared { listener, children })
+    Ok(Prepared { listener, children, tls })
 }
 
 /// Layers that came while no supervisor ran while no node ran.

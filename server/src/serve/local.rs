@@ -5,7 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 
 use anyhow::Context;
 
-use super::Prepared;
+use super::{Prepared, certificate};
 use crate::config::Config;
 
 /// Makes the folders and listens.
@@ -13,6 +13,7 @@ use crate::config::Config;
 /// # Errors
 /// When one of them cannot be made.
 pub fn prepare(config: &Config) -> anyhow::Result<Prepared> {
+    let tls = certificate::first(config)?;
     let folder = config.serve_dir();
     std::fs::DirBuilder::new()
         .recursive(true)
@@ -22,5 +23,5 @@ pub fn prepare(config: &Config) -> anyhow::Result<Prepared> {
     let listener =
         TcpListener::bind(config.listen).with_context(|| format!("listen on {}", config.listen))?;
     listener.set_nonblocking(true)?;
-    Ok(Prepared { listener, children: Vec::new() })
+    Ok(Prepared { listener, children: Vec::new(), tls })
 }
