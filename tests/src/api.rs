@@ -1,6 +1,6 @@
 //! A client of the HTTP interface, as a program of a user would be.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context, Result, ensure};
 use reqwest::{Method, StatusCode};
@@ -45,9 +45,21 @@ impl Api {
     /// # Errors
     /// When the client cannot be made.
     pub fn secure(url: &str, authority: &Authority) -> Result<Self> {
+        Self::secure_with(url, authority, client())
+    }
+
+    /// As [`Api::secure`], from one of this machine's loopback addresses.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    pub fn secure_from(url: &str, authority: &Authority, address: IpAddr) -> Result<Self> {
+        Self::secure_with(url, authority, client().local_address(address))
+    }
+
+    fn secure_with(url: &str, authority: &Authority, client: reqwest::ClientBuilder) -> Result<Self> {
         let parsed: reqwest::Url = url.parse()?;
         let address = SocketAddr::from(([127, 0, 0, 1], parsed.port_or_known_default().unwrap_or(443)));
-        let http = client().resolve(parsed.host_str().context("no host")?, address);
+        let http = client.resolve(parsed.host_str().context("no host")?, address);
         let http = authority.trusted_by(http)?.build()?;
         Ok(Self { http, url: url.to_owned(), authority: Some(authority.clone()) })
     }
