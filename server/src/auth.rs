@@ -3,5 +3,6 @@
 pub mod access;
 pub mod cookie;
 pub mod origin;
+pub mod port_token;
 pub mod ticket;
 pub mod token;

@@ -1,7 +1,7 @@
 //! The configuration, complete and checked. Made once at the start; nobody changes it.
 //!
-//! An option that a later version brings (`--domain`) is unknown until then, so that nothing is ignored in silence.
 
+pub mod domain;
 pub mod limits;
 pub mod options;
 pub mod playground;
@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use sandlot_runtime::supervisor::node::TlsFiles;
 use serde::Deserialize;
 
+use self::domain::PortsDomain;
 use self::options::{BackendKind, Options};
 use self::playground::{Playground, PlaygroundTable};
 use self::proxies::TrustedProxies;
@@ -127,6 +128,8 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Certificate and key of the site; `None` is plain HTTP.
     pub tls: Option<TlsFiles>,
+    /// Names of ports.
+    pub ports_domain: PortsDomain,
     /// Whose X-Forwarded-For, -Proto and -Host are believed.
     pub trusted_proxies: TrustedProxies,
     /// Given name of the node; `None` is what the state directory holds.
@@ -185,6 +188,7 @@ impl Config {
             run_dir: absolute("run-dir", options.run_dir, "/run/sandlot")?,
             public_url: options.public_url.map(|url| origin(&url)).transpose()?,
             tls: tls::files(options.tls_cert, options.tls_key)?,
+            ports_domain: PortsDomain::parse(options.domain, options.ports_domain)?,
             trusted_proxies: TrustedProxies::parse(&options.trusted_proxies.unwrap_or_default())?,
             node_id: options.node_id.map(|id| node_id(&id)).transpose()?,
             cgroup_parent: plain_name("cgroup-parent", options.cgroup_parent, "sandlot", 64)?,

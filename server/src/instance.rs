@@ -3,9 +3,13 @@
 //! The one place where the two differ. Both speak in the supervisor's own words (numbers, limits, commands, events).
 
 pub mod container;
+pub(crate) mod cpu_time;
 pub mod exec;
+pub mod gate;
 pub mod images;
+pub mod listening;
 pub mod local;
+mod sock_diag;
 
 use std::os::fd::OwnedFd;
 

@@ -15,6 +15,7 @@ pub mod id;
 pub mod image;
 pub mod instance;
 pub mod metrics;
+pub mod proxy;
 mod readiness;
 pub mod registry;
 pub mod serve;

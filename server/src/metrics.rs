@@ -79,6 +79,8 @@ pub struct Metrics {
     pub refused: Number,
     /// Processes killed at an instance's memory limit.
     pub out_of_memory_kills: Number,
+    /// Requests to ports of instances.
+    pub port_requests: Number,
     /// Times the connection to the supervisor was made.
     pub supervisor_connections: Number,
 }
@@ -104,8 +106,9 @@ impl Metrics {
         text
     }
 
-    fn counters(&self) -> [(&'static str, &'static str, u64); 10] {
+    fn counters(&self) -> [(&'static str, &'static str, u64); 11] {
         [
+            ("port_requests_total", "Requests to ports of instances.", self.port_requests.value()),
             ("session_starts_total", "Sessions started.", self.session_starts.value()),
             ("session_start_failures_total", "Starts that failed.", self.session_start_failures.value()),
             ("session_ends_total", "Sessions ended.", self.session_ends.value()),

@@ -5,10 +5,12 @@
 mod certificate;
 mod connections;
 pub mod container;
+mod dispatch;
 mod entrance;
 pub mod local;
 pub mod node;
 mod open_files;
+mod port_key;
 
 use std::io::IsTerminal;
 use std::net::TcpListener as StdListener;
@@ -26,6 +28,7 @@ use tokio_rustls::TlsAcceptor;
 
 use self::certificate::Renewal;
 use self::connections::Front;
+use self::dispatch::Dispatch;
 use crate::app::{App, TERMINAL_WEBSOCKET};
 use crate::config::options::BackendKind;
 use crate::config::{Config, limits};
@@ -36,6 +39,7 @@ use crate::instance::container::Containers;
 use crate::instance::images::Images;
 use crate::instance::local::Local;
 use crate::metrics::Metrics;
+use crate::proxy::Proxy;
 use crate::session::{Parts, Sessions};
 use crate::shutdown::Shutdown;
 use crate::supervisor::{Link, News};
@@ -73,6 +77,7 @@ pub async fn run(config: Config, prepared: Prepared, shutdown: Shutdown) -> anyh
     let (sessions, news) = assemble(&config, &shutdown).await?;
     shutdown.spawn(sessions.clone().watch_events(news));
     shutdown.spawn(sessions.clone().watch_expiry());
+    shutdown.spawn(sessions.clone().watch_ports());
     if config.backend == BackendKind::Local {
         sessions.reconcile().await;
     }
@@ -84,7 +89,8 @@ pub async fn run(config: Config, prepared: Prepared, shutdown: Shutdown) -> anyh
     let tls = secured(&sessions, tls, &shutdown)?;
     crate::cli::print_line(&format!("listening on {scheme}://{address}"))?;
     shutdown.spawn_to_end(end_on_signal(shutdown.clone())?);
-    connections::serve(Front { router: site(app), config, tls }, listener, &shutdown).await;
+    let dispatch = Dispatch::new(site(app.clone()), Proxy::new(app));
+    connections::serve(Front { dispatch, config, tls }, listener, &shutdown).await;
     if !shutdown.finish(limits::LAST_WORK_TIME).await {
         tracing::warn!("serve ends with work under way; the next one goes on from the rows");
     }
@@ -111,6 +117,7 @@ async fn assemble(
 ) -> anyhow::Result<(Sessions, mpsc::Receiver<News>)> {
     let db = Database::open(&config.serve_dir().join("sandlot.db")).await.context("open the database")?;
     let node = node::id(config).context("read or make the node's id")?;
+    let port_key = port_key::load(config).context("read or make the key of the ports")?;
     let metrics = Arc::new(Metrics::default());
     let (sender, news) = mpsc::channel(NEWS);
     let (backend, images) = match config.backend {
@@ -123,7 +130,7 @@ async fn assemble(
         }
     };
     let (config, shutdown) = (Arc::clone(config), shutdown.clone());
-    let parts = Parts { config, node, db, backend, images: Arc::new(images), metrics, shutdown };
+    let parts = Parts { config, node, db, backend, images: Arc::new(images), port_key, metrics, shutdown };
     Ok((Sessions::new(parts), news))
 }
 

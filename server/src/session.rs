@@ -12,6 +12,7 @@ pub mod instances;
 pub mod live;
 mod names;
 pub mod number;
+pub mod ports;
 pub mod rate;
 pub mod reconcile;
 mod room;
@@ -28,8 +29,11 @@ use tokio::sync::Notify;
 
 use self::live::Live;
 use self::number::Numbers;
+use self::ports::ByToken;
+use self::ports::access::PortAccess;
 use self::rate::StartRate;
 use crate::auth::access::{Owner, Proof, Secrets};
+use crate::auth::port_token::PortKey;
 use crate::auth::ticket::Tickets;
 use crate::auth::token::{Token, TokenHash};
 use crate::config::Config;
@@ -60,6 +64,8 @@ pub struct Parts {
     pub backend: Backend,
     /// The images.
     pub images: Arc<Images>,
+    /// What tokens of ports are derived from.
+    pub port_key: PortKey,
     /// The numbers.
     pub metrics: Arc<Metrics>,
     /// The life of serve.
@@ -70,6 +76,9 @@ pub struct Parts {
 struct Shared {
     parts: Parts,
     tickets: Tickets,
+    /// Changed by start, adoption and end.
+    ports: ByToken,
+    port_access: PortAccess,
     rate: StartRate,
     /// Changed by start, adoption and end.
     live: Mutex<LiveSessions>,
@@ -97,6 +106,8 @@ impl Sessions {
         let shared = Shared {
             parts,
             tickets: Tickets::default(),
+            ports: ByToken::default(),
+            port_access: PortAccess::default(),
             rate: StartRate::default(),
             live: Mutex::default(),
             expiry_changed: Notify::new(),
@@ -174,6 +185,7 @@ impl Sessions {
         all.by_number.insert(live.number(), Arc::clone(live));
         self.parts().metrics.sessions.add(1);
         drop(all);
+        self.open_ports(live);
         self.shared.expiry_changed.notify_one();
     }
 

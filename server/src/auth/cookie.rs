@@ -1,11 +1,15 @@
-//! Names of the cookies that prove an owner; whatever passes requests on takes them out by these.
+//! Names of the site's own cookies. No app behind a port ever gets or sets one of them.
 
-const PLAIN: &str = "sandlot_";
+/// What is in every name, in whatever case.
+pub const MARK: &str = "sandlot_";
+const PLAIN: &str = MARK;
 /// Browsers take such a cookie from the host itself only, over HTTPS: a port of a session, which is a host beside ours,
 /// cannot put one of its own in its place (RFC 6265bis, 4.1.3.2).
 const OF_THIS_HOST: &str = "__Host-sandlot_";
+/// The cookie of a private port's host: its grant.
+pub const PORT_GRANT: &str = "sandlot_port";
 
-/// Name of the cookie of a session.
+/// Name of the cookie of a session's owner.
 pub fn name(session: &str, is_https: bool) -> String {
     let prefix = if is_https { OF_THIS_HOST } else { PLAIN };
     format!("{prefix}{session}")
@@ -16,6 +20,12 @@ pub fn is_ours(name: &str) -> bool {
     // Browsers compare such prefixes without their case.
     let starts = |prefix: &str| name.get(..prefix.len()).is_some_and(|s| s.eq_ignore_ascii_case(prefix));
     starts(PLAIN) || starts(OF_THIS_HOST)
+}
+
+/// The value of the cookie `name` in these `Cookie` headers.
+pub fn find<'a>(headers: impl Iterator<Item = &'a str>, name: &str) -> Option<&'a str> {
+    let mut pairs = headers.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
 #[cfg(test)]

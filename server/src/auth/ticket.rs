@@ -20,26 +20,31 @@ pub struct Admission {
     pub terminal: TerminalId,
 }
 
-/// Tickets that wait for their use.
+/// Tickets that wait for their use, each for one `T`.
 #[derive(Debug)]
-pub struct Tickets {
-    waiting: Mutex<HashMap<TokenHash, (Admission, Instant)>>,
+pub struct Tickets<T = Admission> {
+    waiting: Mutex<HashMap<TokenHash, (T, Instant)>>,
     life: Duration,
     most: usize,
 }
 
 impl Default for Tickets {
     fn default() -> Self {
-        Self { waiting: Mutex::default(), life: limits::TICKET_LIFE, most: limits::TICKETS }
+        Self::new(limits::TICKET_LIFE, limits::TICKETS)
     }
 }
 
-impl Tickets {
+impl<T> Tickets<T> {
+    /// None yet; each lives so long, and so many may wait.
+    pub fn new(life: Duration, most: usize) -> Self {
+        Self { waiting: Mutex::default(), life, most }
+    }
+
     /// A new ticket for `admission`.
     ///
     /// # Errors
     /// When too many wait, or the kernel gives no random bytes.
-    pub fn issue(&self, admission: Admission) -> Result<Token> {
+    pub fn issue(&self, admission: T) -> Result<Token> {
         let token = Token::random().map_err(Error::internal)?;
         let now = Instant::now();
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -58,7 +63,7 @@ impl Tickets {
     }
 
     /// What the ticket opens, once and in time. It is looked up by its hash, so the time taken says nothing about it.
-    pub fn redeem(&self, ticket: &str) -> Option<Admission> {
+    pub fn redeem(&self, ticket: &str) -> Option<T> {
         let token = Token::presented(ticket)?;
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let (admission, until) = waiting.remove(&token.hash())?;

@@ -101,6 +101,36 @@ pub const DISK_RESERVE_BYTES: u64 = 256 * 1024 * 1024;
 /// Rows of ended sessions are kept so long, for their end page.
 pub const ENDED_ROWS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// Connections to the ports of one instance at once: a classroom's browsers, or one program with a thousand websockets.
+pub const PORT_CONNECTIONS: usize = 2048;
+/// Connections to the ports of one instance that wait for their next request, each a descriptor and a few KiB.
+pub const PORT_IDLE_CONNECTIONS: usize = 128;
+/// A connection to a port that waits longer than this is closed; most programs close it themselves about then.
+pub const PORT_IDLE_TIME: Duration = Duration::from_secs(20);
+/// Sockets of an instance's network that are kept ready, at most: one request to the supervisor gives so many.
+pub const PORT_SOCKETS_READY: u8 = 64;
+/// A port of an instance is on the same machine: what has not answered a connection by then does not.
+pub const PORT_CONNECT_TIME: Duration = Duration::from_secs(5);
+/// Head of an answer from a port, and what is read of its body at once: a large cookie fits.
+pub const PORT_HEAD_BYTES: usize = 128 * 1024;
+/// Head of an answer from a port is awaited so long: a long poll fits.
+pub const PORT_HEAD_TIME: Duration = Duration::from_secs(600);
+/// Bytes that a tunnel moves in one turn: all tunnels of a thread share one buffer of this size.
+pub const TUNNEL_TURN_BYTES: usize = 64 * 1024;
+
+/// Ports of one instance that have a setting of their own: one row each.
+pub const PORT_SETTINGS: u32 = 256;
+/// Listening ports of one instance that are shown; a page with more links helps nobody.
+pub const PORTS_SHOWN: usize = 64;
+/// A visitor of a private port is on the way to the site and back for so long: some redirects.
+pub const PORT_ASK_LIFE: Duration = Duration::from_secs(60);
+/// A grant for a private port that is not used lapses after this; the session's cookie gives a new one.
+pub const PORT_GRANT_LIFE: Duration = Duration::from_secs(3600);
+/// Grants for private ports on the whole node: 60 bytes each.
+pub const PORT_GRANTS: usize = 100_000;
+/// Streams of events of one session: a page has one, a class watching has some dozens.
+pub const EVENT_STREAMS: usize = 64;
+
 /// Size of `sandlot.toml`.
 pub const CONFIG_FILE_BYTES: u64 = 1024 * 1024;
 /// Certificates and key of the site, each: the longest chains have some tens of KiB.

@@ -35,6 +35,12 @@ pub struct Options {
     /// URL under which browsers reach the site [default: what the request says]
     #[arg(long, env = "SANDLOT_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
+    /// Domain of the site; ports of instances are reached at names below it [default: localhost]
+    #[arg(long, env = "SANDLOT_DOMAIN", value_name = "NAME")]
+    pub domain: Option<String>,
+    /// Domain of the ports, where it is another: pages of instances then share nothing with the site [default: <domain>]
+    #[arg(long, env = "SANDLOT_PORTS_DOMAIN", value_name = "NAME")]
+    pub ports_domain: Option<String>,
     /// Certificate of the site in PEM, with those that lead to an authority; the site then speaks HTTPS only
     #[arg(long, env = "SANDLOT_TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
@@ -98,6 +104,8 @@ impl Options {
             public_url: self.public_url.or(other.public_url),
             tls_cert: self.tls_cert.or(other.tls_cert),
             tls_key: self.tls_key.or(other.tls_key),
+            domain: self.domain.or(other.domain),
+            ports_domain: self.ports_domain.or(other.ports_domain),
             trusted_proxies: self.trusted_proxies.or(other.trusted_proxies),
             node_id: self.node_id.or(other.node_id),
             cgroup_parent: self.cgroup_parent.or(other.cgroup_parent),

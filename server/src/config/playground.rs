@@ -39,6 +39,8 @@ pub struct Playground {
     pub user_namespaces: bool,
     /// Gives root CAP_NET_ADMIN over the network of its own instance.
     pub net_admin: bool,
+    /// Requests to ports are told to be for `localhost:<port>`, as development servers want.
+    pub rewrite_host: bool,
 }
 
 /// A machine that a session starts with.
@@ -85,6 +87,7 @@ pub(crate) struct PlaygroundTable {
     no_new_privileges: Option<bool>,
     user_namespaces: Option<bool>,
     net_admin: Option<bool>,
+    rewrite_host: Option<bool>,
 }
 
 /// Machines of a session at once, unless said otherwise: as many as Play With Docker had.
@@ -142,6 +145,7 @@ impl PlaygroundTable {
             no_new_privileges: self.no_new_privileges.unwrap_or(false),
             user_namespaces: self.user_namespaces.unwrap_or(false),
             net_admin: self.net_admin.unwrap_or(false),
+            rewrite_host: self.rewrite_host.unwrap_or(false),
             name,
         })
     }

@@ -321,9 +321,14 @@ impl Database {
     /// # Errors
     /// When the write fails.
     pub async fn drop_instance(&self, id: &str, place: u8) -> Result<(), DbError> {
-        sqlx::query!("DELETE FROM instances WHERE session_id = ? AND place = ?", id, place)
-            .execute(&self.writer)
+        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::query!("DELETE FROM ports WHERE session_id = ? AND place = ?", id, place)
+            .execute(&mut *tx)
             .await?;
+        sqlx::query!("DELETE FROM instances WHERE session_id = ? AND place = ?", id, place)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
         Ok(())
     }
 

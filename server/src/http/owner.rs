@@ -1,5 +1,6 @@
 //! What stands in a path: the session with the proof for it, an instance, a terminal. A malformed name is not found.
 
+use std::num::NonZeroU16;
 use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, RawPathParams};
@@ -22,6 +23,10 @@ pub(super) struct Owner(pub(super) access::Owner);
 /// The instance `{instance}`.
 #[derive(Debug)]
 pub(super) struct Instance(pub(super) InstanceName);
+
+/// The port `{port}`.
+#[derive(Debug)]
+pub(super) struct Port(pub(super) u16);
 
 /// The terminal `{terminal}`.
 #[derive(Debug)]
@@ -56,6 +61,15 @@ impl FromRequestParts<App> for Terminal {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         parameter(parts, app, "terminal", "terminal").await.map(Self)
+    }
+}
+
+impl FromRequestParts<App> for Port {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let port: NonZeroU16 = parameter(parts, app, "port", "port").await?;
+        Ok(Self(port.get()))
     }
 }
 

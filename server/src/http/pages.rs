@@ -84,7 +84,7 @@ pub(super) async fn session(
     Path(token): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    match find(&app, &token).await {
+    match find(&app, &token, &headers).await {
         Ok((_, session)) if session.is_over() => ended(&app, session),
         Ok((token, session)) => open(&app, &headers, &token, session),
         Err(error) => {
@@ -94,9 +94,10 @@ pub(super) async fn session(
     }
 }
 
-async fn find(app: &App, token: &str) -> Result<(Token, SessionView)> {
+async fn find(app: &App, token: &str, headers: &HeaderMap) -> Result<(Token, SessionView)> {
     let token = Token::presented(token).ok_or_else(|| Error::not_found("session"))?;
     let owner = app.sessions.prove_by_url(&token).await?;
+    app.sessions.note_site(&owner, app.origin(headers));
     Ok((token, app.sessions.view(&owner).await?))
 }
 

@@ -5,14 +5,14 @@ use std::time::Duration;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode};
 use axum::response::IntoResponse;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use super::{
-    assets, execs, health, instances, openapi, pages, playgrounds, problem, security, sessions, terminals,
-    trace,
+    assets, events, execs, health, instances, openapi, origin, pages, playgrounds, port_access, ports,
+    problem, security, sessions, terminals, trace,
 };
 use crate::app::App;
 use crate::config::limits;
@@ -23,8 +23,8 @@ pub fn router(app: App) -> Router<App> {
     let timeout = |time| TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, time);
     Router::new()
         .merge(site())
-        .merge(api().layer(timeout(limits::REQUEST_TIME)))
-        .merge(long_api().layer(timeout(exec_time)))
+        .merge(api(app.clone()).layer(timeout(limits::REQUEST_TIME)))
+        .merge(long_api(app.clone()).layer(timeout(exec_time)))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(DefaultBodyLimit::max(limits::BODY_BYTES))
@@ -37,13 +37,14 @@ fn site() -> Router<App> {
     Router::new()
         .route("/", get(pages::landing))
         .route("/s/{token}", get(pages::session))
+        .route("/port-access", get(port_access::pass))
         .route("/assets/{*path}", get(assets::serve))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
 }
 
-fn api() -> Router<App> {
+fn api(app: App) -> Router<App> {
     Router::new()
         .route("/api/v1/openapi.json", get(openapi::document))
         .route("/api/v1/playgrounds", get(playgrounds::list))
@@ -57,15 +58,20 @@ fn api() -> Router<App> {
         .route("/api/v1/sessions/{id}/instances/{instance}", delete(instances::remove))
         .route("/api/v1/sessions/{id}/instances/{instance}/terminals", post(terminals::open))
         .route("/api/v1/sessions/{id}/instances/{instance}/reboot", post(instances::reboot))
+        .route("/api/v1/sessions/{id}/instances/{instance}/ports/{port}", put(ports::change))
+        .route("/api/v1/sessions/{id}/events", get(events::stream))
+        .route_layer(middleware::from_fn_with_state(app, origin::require_own))
 }
 
 /// Routes whose answer takes as long as their request says.
-fn long_api() -> Router<App> {
-    Router::new().route("/api/v1/sessions/{id}/instances/{instance}/exec", post(execs::run))
+fn long_api(app: App) -> Router<App> {
+    Router::new()
+        .route("/api/v1/sessions/{id}/instances/{instance}/exec", post(execs::run))
+        .route_layer(middleware::from_fn_with_state(app, origin::require_own))
 }
 
 /// Every route of the API with its methods, for the test of the OpenAPI document.
-pub const API_ROUTES: [(&str, &[Method]); 15] = [
+pub const API_ROUTES: [(&str, &[Method]); 17] = [
     ("/api/v1/openapi.json", &[Method::GET]),
     ("/api/v1/playgrounds", &[Method::GET]),
     ("/api/v1/sessions", &[Method::POST]),
@@ -79,6 +85,8 @@ pub const API_ROUTES: [(&str, &[Method]); 15] = [
     ("/api/v1/sessions/{id}/instances/{instance}/terminals", &[Method::POST]),
     ("/api/v1/sessions/{id}/instances/{instance}/reboot", &[Method::POST]),
     ("/api/v1/sessions/{id}/instances/{instance}/exec", &[Method::POST]),
+    ("/api/v1/sessions/{id}/instances/{instance}/ports/{port}", &[Method::PUT]),
+    ("/api/v1/sessions/{id}/events", &[Method::GET]),
     ("/api/v1/terminals/ws", &[Method::GET]),
     ("/metrics", &[Method::GET]),
 ];

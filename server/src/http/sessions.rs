@@ -12,6 +12,7 @@ use super::body::Body;
 use super::client::Client;
 use super::cookie;
 use super::owner::Owner;
+use super::ports::Address;
 use crate::app::App;
 use crate::auth::origin::Source;
 use crate::clock::UnixMillis;
@@ -44,7 +45,7 @@ pub(super) async fn create(
 
 fn created(app: &App, headers: &HeaderMap, started: &Started) -> Response {
     let session = &started.session;
-    let mut body = present(session);
+    let mut body = present(app, headers, session);
     body["token"] = json!(started.api_token.expose());
     body["url"] = json!(format!("{}/s/{}", app.origin(headers), started.url_token.expose()));
     let mut response = (StatusCode::CREATED, Json(body)).into_response();
@@ -61,9 +62,11 @@ pub(super) fn cookie_seconds(session: &SessionView) -> u64 {
     session.expires_at.since(UnixMillis::now()).as_secs() + 7 * 24 * 3600
 }
 
-/// A session as JSON.
-pub(super) fn present(session: &SessionView) -> Value {
-    let instances: Vec<Value> = session.instances.iter().map(super::instances::present).collect();
+/// A session as JSON, with addresses as the sender of a request with these headers reaches them.
+pub(super) fn present(app: &App, headers: &HeaderMap, session: &SessionView) -> Value {
+    let address = Address::of(app, headers);
+    let instance = |instance| super::instances::present(&address, instance);
+    let instances: Vec<Value> = session.instances.iter().map(instance).collect();
     json!({
         "id": session.id,
         "playground": session.playground,
@@ -76,8 +79,12 @@ pub(super) fn present(session: &SessionView) -> Value {
 }
 
 /// `GET /api/v1/sessions/{id}`
-pub(super) async fn show(State(app): State<App>, Owner(owner): Owner) -> Result<Json<Value>> {
-    Ok(Json(present(&app.sessions.view(&owner).await?)))
+pub(super) async fn show(
+    State(app): State<App>,
+    Owner(owner): Owner,
+    headers: HeaderMap,
+) -> Result<Json<Value>> {
+    Ok(Json(present(&app, &headers, &app.sessions.view(&owner).await?)))
 }
 
 /// `DELETE /api/v1/sessions/{id}`
@@ -87,6 +94,10 @@ pub(super) async fn close(State(app): State<App>, Owner(owner): Owner) -> Result
 }
 
 /// `POST /api/v1/sessions/{id}/extend`
-pub(super) async fn extend(State(app): State<App>, Owner(owner): Owner) -> Result<Json<Value>> {
-    Ok(Json(present(&app.sessions.extend(&owner).await?)))
+pub(super) async fn extend(
+    State(app): State<App>,
+    Owner(owner): Owner,
+    headers: HeaderMap,
+) -> Result<Json<Value>> {
+    Ok(Json(present(&app, &headers, &app.sessions.extend(&owner).await?)))
 }

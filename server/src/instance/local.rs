@@ -67,6 +67,12 @@ impl Local {
         Ok(local)
     }
 
+    /// A backend that runs nothing.
+    #[cfg(test)]
+    pub(crate) fn for_tests(events: mpsc::Sender<News>) -> Self {
+        Self { sessions: Arc::default(), events, ended: Arc::default() }
+    }
+
     pub(super) fn start(&self, session: SessionNumber, machines: &[Machine]) -> Result<()> {
         let instances = machines.iter().map(|machine| machine.index).collect();
         let processes = Processes { instances, ..Processes::default() };

@@ -9,15 +9,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ConnectInfo;
-use axum::{Extension, Router};
 use hyper::service::{Service, service_fn};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use self::handshake::Opened;
+use super::dispatch::Dispatch;
 use super::entrance::Entrance;
 use crate::config::{Config, limits};
 use crate::shutdown::Shutdown;
@@ -28,8 +26,8 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// What every connection leads to; clones share it.
 #[derive(Clone)]
 pub(super) struct Front {
-    /// The site.
-    pub(super) router: Router,
+    /// Site and ports.
+    pub(super) dispatch: Dispatch,
     /// The configuration.
     pub(super) config: Arc<Config>,
     /// How TLS is spoken; `None` is plain HTTP.
@@ -67,9 +65,9 @@ pub(super) async fn serve(front: Front, listener: TcpListener, shutdown: &Shutdo
 async fn one(front: Front, stream: TcpStream, peer: SocketAddr, shutdown: Shutdown) {
     // A keystroke's echo must not wait for more bytes; without it things are slower, not wrong.
     drop(stream.set_nodelay(true));
-    let site = TowerToHyperService::new(front.router.layer(Extension(ConnectInfo(peer))));
+    let visitor = front.dispatch.to(peer);
     let entrance = Entrance::of(&front.config, peer.ip());
-    let service = service_fn(move |request| site.call(entrance.admit(request)));
+    let service = service_fn(move |request| visitor.call(entrance.admit(request)));
     let ended = match front.tls {
         None => http::speak_1(stream, service, &shutdown).await,
         Some(tls) => match handshake::open(&tls, stream, &shutdown).await {

@@ -11,7 +11,10 @@ use sandlot_runtime::supervisor::protocol::{
 use super::Sessions;
 use super::expiry::SUPERVISOR_GRACE;
 use super::live::{Founding, InstanceState, Live, LiveInstance};
+use super::ports::held::{NewPorts, SessionPorts};
+use super::ports::{Setting, Visibility};
 use crate::clock::UnixMillis;
+use crate::db::port::PortRow;
 use crate::db::session::{InstanceRow, SessionRow, SessionState};
 use crate::error::{ErrorKind, Result};
 use crate::id::{InstanceName, SessionId};
@@ -30,7 +33,15 @@ impl Sessions {
     ) -> Result<()> {
         let Some(secrets) = row.secrets() else { return Ok(()) };
         let rows = self.parts().db.terminals(&row.id).await?;
-        let instances = self.parts().db.instances(&row.id).await?;
+        let instances = adopted(&self.parts().db.instances(&row.id).await?, state);
+        let settings = self.parts().db.ports(&row.id).await?.into_iter().map(setting_of_row).collect();
+        let ports = NewPorts {
+            session: id.clone(),
+            number,
+            secrets,
+            default: self.default_setting(&row.playground),
+            settings,
+        };
         let live = Live::new(Founding {
             id,
             number,
@@ -38,9 +49,10 @@ impl Sessions {
             secrets,
             created_at: row.created_at,
             expires_at: row.expires_at,
-            instances: adopted(&instances, state),
+            instances,
             last_terminal: rows.last().map_or(0, |row| row.number),
             last_exec: above_every_exec(row.created_at),
+            ports: SessionPorts::new(ports),
         });
         self.add_live(&live);
         match end_to_go_on_with(row, state) {
@@ -140,4 +152,10 @@ fn adopted(rows: &[InstanceRow], state: &BackendState) -> BTreeMap<InstanceIndex
         Some((index, LiveInstance { state, hostname }))
     };
     rows.iter().filter_map(instance).collect()
+}
+
+/// A visibility that this version does not know shuts the port to everybody.
+fn setting_of_row(row: PortRow) -> (u8, u16, Setting) {
+    let visibility = Visibility::parse(&row.visibility).unwrap_or(Visibility::Closed);
+    (row.place, row.port, Setting { visibility, rewrites_host: row.rewrites_host })
 }

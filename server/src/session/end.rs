@@ -38,6 +38,7 @@ impl Sessions {
     /// Begins the end of a session, unless it has begun.
     pub(crate) fn begin_end(&self, live: &Arc<Live>, reason: EndReason) {
         if live.begin_end(reason) {
+            self.shut_ports(live);
             let (sessions, live) = (self.clone(), Arc::clone(live));
             self.parts().shutdown.spawn_to_end(async move { sessions.carry_out_end(&live, reason).await });
         }

@@ -94,6 +94,7 @@ impl Sessions {
 
     async fn sweep(&self, now: UnixMillis) {
         self.tickets().sweep();
+        self.shared.port_access.sweep();
         let kept = u64::try_from(limits::ENDED_ROWS_KEPT.as_millis()).unwrap_or(u64::MAX);
         let before = UnixMillis(now.0.saturating_sub(kept));
         if let Err(error) = self.parts().db.drop_ended_sessions(before).await {

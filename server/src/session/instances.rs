@@ -53,7 +53,7 @@ impl Sessions {
         self.parts().shutdown.spawn_to_end(work).await.map_err(Error::internal)??;
         let parts = live.parts();
         let added = parts.instances.get(&index).ok_or_else(|| Error::not_found("instance"))?;
-        Ok(InstanceView::of(index, added))
+        Ok(InstanceView::of(&live, index, added))
     }
 
     /// The playground of a session, as long as the operator offers it.
@@ -73,6 +73,7 @@ impl Sessions {
         }
         self.parts().backend.add_instance(live.number(), machine.clone()).await?;
         live.zone().add(machine.index, machine.hostname.clone());
+        self.add_ports(live, machine.index);
         self.set_instance(live, machine.index, InstanceState::Running);
         Ok(())
     }
@@ -98,6 +99,7 @@ impl Sessions {
 
     async fn forget_instance(&self, live: &Live, index: InstanceIndex) {
         live.zone().remove(index);
+        self.remove_ports(live, index);
         if let Err(error) = self.parts().db.drop_instance(live.id().as_str(), index.get()).await {
             tracing::warn!(session = %live.id(), %error, "drop the row of an instance");
         }

@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sandlot_runtime::supervisor::name::{ExecNumber, Hostname, InstanceIndex, SessionNumber, TerminalNumber};
 use sandlot_runtime::supervisor::protocol::{EndReason, ExitStatus};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::auth::access::Secrets;
 use crate::clock::UnixMillis;
+use crate::config::limits;
 use crate::dns::Zone;
 use crate::id::SessionId;
+use crate::session::ports::held::SessionPorts;
 use crate::terminal::Terminal;
 
 /// State of an instance.
@@ -78,6 +80,8 @@ pub(crate) struct Founding {
     pub(crate) last_terminal: u32,
     /// A number above that of every exec of an earlier serve.
     pub(crate) last_exec: u32,
+    /// The ports of each instance, in the order of their index.
+    pub(crate) ports: SessionPorts,
 }
 
 /// A session that has not ended.
@@ -98,6 +102,12 @@ pub(crate) struct Live {
     last_exec: AtomicU32,
     /// What its instances are called in its network.
     zone: Arc<Zone>,
+    /// The ports of its instances.
+    ports: SessionPorts,
+    /// Origin by which the session's page was last opened: where visitors of its private ports prove themselves.
+    site: Mutex<Option<String>>,
+    /// Streams of events that are open.
+    event_streams: Arc<Semaphore>,
     parts: Mutex<Parts>,
 }
 
@@ -134,6 +144,9 @@ impl Live {
             last_terminal: AtomicU32::new(founding.last_terminal),
             last_exec: AtomicU32::new(founding.last_exec),
             zone,
+            ports: founding.ports,
+            site: Mutex::default(),
+            event_streams: Arc::new(Semaphore::new(limits::EVENT_STREAMS)),
             parts: Mutex::new(Parts { instances, ..Parts::default() }),
         })
     }
@@ -241,9 +254,35 @@ impl Live {
         self.parts().instances.get(&index).map(|instance| instance.state)
     }
 
+    /// Notes an instance's state. Its ports are reached while it runs; a reboot gives it another network.
     pub(crate) fn set_instance(&self, index: InstanceIndex, state: InstanceState) {
         if let Some(instance) = self.parts().instances.get_mut(&index) {
             instance.state = state;
         }
+        match self.ports.of(index) {
+            Some(ports) if state == InstanceState::Running => ports.gate().reopen(),
+            Some(ports) => ports.gate().shut(),
+            None => {}
+        }
+    }
+
+    /// The ports of its instances.
+    pub(crate) fn ports(&self) -> &SessionPorts {
+        &self.ports
+    }
+
+    /// Room for streams of events.
+    pub(crate) fn event_streams(&self) -> &Arc<Semaphore> {
+        &self.event_streams
+    }
+
+    /// The session's page was opened by this origin.
+    pub(crate) fn set_site(&self, origin: String) {
+        *self.site.lock().unwrap_or_else(PoisonError::into_inner) = Some(origin);
+    }
+
+    /// What [`Live::set_site`] was last given.
+    pub(crate) fn site(&self) -> Option<String> {
+        self.site.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -8,6 +8,7 @@ use sandlot_runtime::supervisor::protocol::{EndReason, Machine};
 use super::Sessions;
 use super::expiry::SUPERVISOR_GRACE;
 use super::live::{Founding, InstanceState, Live, LiveInstance};
+use super::ports::held::{NewPorts, SessionPorts};
 use super::room;
 use super::view::SessionView;
 use crate::auth::access::Secrets;
@@ -190,6 +191,13 @@ impl Sessions {
             self.give_up(&id, number, &error).await;
             return Err(error);
         }
+        let ports = SessionPorts::new(NewPorts {
+            session: id.clone(),
+            number,
+            secrets,
+            default: self.default_setting(&row.playground),
+            settings: Vec::new(),
+        });
         let live = Live::new(Founding {
             id: id.clone(),
             number,
@@ -200,6 +208,7 @@ impl Sessions {
             instances,
             last_terminal: 0,
             last_exec: 0,
+            ports,
         });
         self.add_live(&live);
         match self.parts().db.mark_running(id.as_str()).await {

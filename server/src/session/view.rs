@@ -1,10 +1,13 @@
 //! What an owner may see of a session.
 
+use std::sync::Arc;
+
 use sandlot_runtime::supervisor::name::InstanceIndex;
 use sandlot_runtime::supervisor::protocol::EndReason;
 
 use super::Sessions;
 use super::live::{Live, LiveInstance};
+use super::ports::InstancePorts;
 use crate::auth::access::Owner;
 use crate::clock::UnixMillis;
 use crate::db::session::{InstanceRow, SessionRow, SessionState};
@@ -39,13 +42,16 @@ pub struct InstanceView {
     pub hostname: String,
     /// Its state, as in the API.
     pub state: &'static str,
+    /// Its ports; `None` once the session has ended.
+    pub ports: Option<Arc<InstancePorts>>,
 }
 
 impl SessionView {
     pub(super) fn of(live: &Live) -> Self {
         let notice = live.notice();
         let parts = live.parts();
-        let instances = parts.instances.iter().map(|(index, instance)| InstanceView::of(*index, instance));
+        let instances =
+            parts.instances.iter().map(|(index, instance)| InstanceView::of(live, *index, instance));
         Self {
             id: live.id().to_string(),
             playground: live.playground().to_owned(),
@@ -80,15 +86,15 @@ impl SessionView {
 }
 
 impl InstanceView {
-    pub(super) fn of(index: InstanceIndex, instance: &LiveInstance) -> Self {
+    pub(super) fn of(live: &Live, index: InstanceIndex, instance: &LiveInstance) -> Self {
         let hostname = instance.hostname.as_str().to_owned();
-        Self { name: index.into(), hostname, state: instance.state.as_str() }
+        Self { name: index.into(), hostname, state: instance.state.as_str(), ports: live.ports().of(index) }
     }
 
     fn of_row(row: InstanceRow, state: &'static str) -> Option<Self> {
         let name = InstanceName::from(InstanceIndex::try_from(row.place).ok()?);
         let hostname = if row.hostname.is_empty() { name.hostname() } else { row.hostname };
-        Some(Self { name, hostname, state })
+        Some(Self { name, hostname, state, ports: None })
     }
 }
 

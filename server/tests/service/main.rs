@@ -1,6 +1,8 @@
 //! The service through its public doors, over the local backend: no root, real sockets, a real database, a real PTY.
 
+mod app;
 mod fixture;
+mod ports;
 mod viewer;
 
 use std::time::Duration;
