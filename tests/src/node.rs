@@ -250,6 +250,11 @@ impl TestNode {
         Ok(())
     }
 
+    /// Other options of its own for the next start of serve.
+    pub fn set_arguments(&mut self, arguments: Vec<String>) {
+        self.options.arguments = arguments;
+    }
+
     /// Sends a signal to serve and waits for its end.
     ///
     /// # Errors

@@ -26,6 +26,16 @@ struct Secured {
 }
 
 impl Secured {
+    /// Under a supervisor that was started when the node had no certificate.
+    fn start_late() -> Result<Self> {
+        let (authority, folder) = (Authority::new()?, tempfile::tempdir()?);
+        let mut node = TestNode::start()?;
+        node.end_serve(Signal::SIGTERM)?;
+        node.set_arguments(arguments(&authority.issue(folder.path(), 2)?));
+        node.start_serve()?;
+        Ok(Self { node, authority, folder })
+    }
+
     fn start() -> Result<Self> {
         let authority = Authority::new()?;
         let folder = tempfile::tempdir()?;
@@ -155,6 +165,15 @@ async fn a_signal_or_a_changed_file_brings_the_new_certificate_and_a_broken_pair
 }
 
 #[tokio::test]
+async fn a_supervisor_from_before_the_certificate_opens_it_too() -> Result<()> {
+    let secured = Secured::start_late()?;
+    let first = secured.shown().await?;
+    secured.renew()?;
+    secured.hang_up()?;
+    secured.wait_for_another(&first).await.map(drop)
+}
+
+#[tokio::test]
 async fn plain_http_is_sent_elsewhere_and_silence_is_cut_off() -> Result<()> {
     let secured = Secured::start()?;
     let host = secured.node.address();
@@ -172,6 +191,24 @@ async fn plain_http_is_sent_elsewhere_and_silence_is_cut_off() -> Result<()> {
         let end = tokio::time::timeout(Duration::from_secs(20), silent.read(&mut [0; 64])).await?;
         assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn http2_announces_its_bounds_and_no_websockets() -> Result<()> {
+    const BOUNDS: [u16; 3] = [3, 4, 6];
+    const EXTENDED_CONNECT: u16 = 8;
+    let secured = Secured::start()?;
+    let mut stream = secured.connect(&["h2"]).await?;
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await?;
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await?;
+    let [0, high, low, 4, ..] = head else { anyhow::bail!("no settings: {head:?}") };
+    let mut settings = vec![0; usize::from(u16::from_be_bytes([high, low]))];
+    stream.read_exact(&mut settings).await?;
+    let names: Vec<u16> = settings.chunks_exact(6).map(|one| u16::from_be_bytes([one[0], one[1]])).collect();
+    assert!(BOUNDS.iter().all(|bound| names.contains(bound)), "{names:?}");
+    assert!(!names.contains(&EXTENDED_CONNECT), "{names:?}");
     Ok(())
 }
 

@@ -95,7 +95,7 @@ pub struct NodeFile {
     /// The supervisor ends with its last client, unless it keeps a listener or a session: it was started for one command.
     #[serde(default)]
     pub temporary: bool,
-    /// Files of the site's TLS, which serve may ask for; not written where there are none, so that an older supervisor
+    /// Files of the site's TLS, which serve may ask for; serve's start changes this field, as root. Not written where there are none, so that an older supervisor
     /// reads the file too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsFiles>,

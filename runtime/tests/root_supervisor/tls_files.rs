@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use sandlot_runtime::supervisor::client::ClientError;
-use sandlot_runtime::supervisor::node::TlsFiles;
+use sandlot_runtime::supervisor::node::{NodeFile, TlsFiles};
 use sandlot_runtime::supervisor::protocol::{RefusalKind, Reply, Request};
 
 use crate::node::Node;
@@ -22,8 +22,6 @@ fn refusal(node: &Node) -> RefusalKind {
 
 #[test]
 fn both_files_come_open_and_only_if_the_node_file_names_them() {
-    assert_eq!(refusal(&Node::start()), RefusalKind::Unknown);
-
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| -> PathBuf { folder.path().join(name) };
     fs::write(file("certificate"), "c").unwrap();
@@ -31,7 +29,10 @@ fn both_files_come_open_and_only_if_the_node_file_names_them() {
     fs::set_permissions(file("newest"), fs::Permissions::from_mode(0o600)).unwrap();
     std::os::unix::fs::symlink("newest", file("key")).unwrap();
     let files = TlsFiles { certificate: file("certificate"), key: file("key") };
-    let node = Node::start_with(|node| node.tls = Some(files.clone()));
+    let node = Node::start();
+    assert_eq!(refusal(&node), RefusalKind::Unknown);
+    let told = NodeFile { tls: Some(files.clone()), ..node.file.clone() };
+    told.save(&node.folder.path().join("node.json")).unwrap();
     let (reply, descriptors) = node.client().call(Request::TlsFiles, &[]).unwrap();
     assert_eq!(reply, Reply::TlsFiles(files));
     let texts = descriptors.into_iter().map(|descriptor| {

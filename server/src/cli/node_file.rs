@@ -25,6 +25,19 @@ pub(crate) fn write(config: &Config, temporary: bool) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Tells a supervisor that runs already which files the site's TLS is in; all else is as it was started with.
+///
+/// # Errors
+/// When its node file cannot be read or written.
+pub(crate) fn tell_tls_files(config: &Config) -> Result<()> {
+    let path = config.run_dir.join("node.json");
+    let node = NodeFile::load(&path)?;
+    if node.tls != config.tls {
+        NodeFile { tls: config.tls.clone(), ..node }.save(&path)?;
+    }
+    Ok(())
+}
+
 fn node_file(config: &Config) -> Result<NodeFile> {
     // Sessions that are ending hold their number for some seconds more.
     let max_sessions = config.quotas.sessions_per_node.saturating_mul(5) / 4 + 16;

@@ -19,7 +19,7 @@ use sandlot_runtime::process::unprivileged::give_up_privileges;
 use sandlot_runtime::sys::close::close_all_but;
 
 use super::{Prepared, certificate};
-use crate::cli::first_images;
+use crate::cli::{first_images, node_file};
 use crate::config::Config;
 use crate::image::{Catalog, UnpackError, remove_unused, unpack_missing};
 
@@ -43,6 +43,7 @@ pub fn prepare(config: &Config) -> anyhow::Result<Prepared> {
         let tree = Tree::open(&config.cgroup_parent).context("open the node's cgroup")?;
         tree.adopt(Role::Serve, 0).context("enter serve's cgroup")?;
     }
+    node_file::tell_tls_files(config).context("tell the supervisor where the certificate lies")?;
     let listener = listener::take_or_bind(config, given, &mut client)?;
     let mut children = first_images::make_missing(config, &config.make_images)?;
     children.extend(guardian);
