@@ -88,6 +88,13 @@ async fn the_forwarded_scheme_counts(kind: Kind) -> Result<()> {
     front.end()
 }
 
+/// Held back would be for ever: what was sent waits for what was received.
+async fn in_time<T>(what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(Duration::from_secs(10), work)
+        .await
+        .with_context(|| format!("{what} is held back"))?
+}
+
 /// What goes through the front goes as it comes, in both directions, for every name.
 async fn nothing_is_held_back(kind: Kind) -> Result<()> {
     let (authority, ports) = (Authority::new()?, Ports::reserve()?);
@@ -105,16 +112,16 @@ async fn nothing_is_held_back(kind: Kind) -> Result<()> {
     }
 
     let api = Api::secure(&url, &authority)?;
-    let mut events = api.http().get(format!("{url}/events")).send().await?;
-    let patience = Duration::from_secs(5);
-    let first =
-        tokio::time::timeout(patience, events.chunk()).await.context("the first event is held back")??;
-    assert_eq!(first.as_deref(), Some(&b"data: 1\n\n"[..]));
-    upstream.go_on.notify_one();
-    assert_eq!(events.chunk().await?.as_deref(), Some(&b"data: 2\n\n"[..]));
-
-    let sent = tokio::time::timeout(Duration::from_secs(30), upstream.upload(&api, &url)).await;
-    assert_eq!(sent.context("the upload is held back")??, (10 << 20).to_string());
+    in_time("the first event", async {
+        let mut events = api.http().get(format!("{url}/events")).send().await?;
+        assert_eq!(events.chunk().await?.as_deref(), Some(&b"data: 1\n\n"[..]));
+        upstream.go_on.notify_one();
+        assert_eq!(events.chunk().await?.as_deref(), Some(&b"data: 2\n\n"[..]));
+        Ok(())
+    })
+    .await?;
+    let received = in_time("the upload", upstream.upload(&api, &url)).await?;
+    assert_eq!(received, (10 << 20).to_string());
 
     let moved = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build()?;
     let answer = moved.get(format!("{plain_url}/s/x")).header("host", "play.example.org").send().await?;
