@@ -20,17 +20,22 @@ declare -A reason=(
   [docker-registry]="the tests push to it and pull from it"
   [apache2-utils]="htpasswd makes the password file of the tests' registry"
   [openssl]="certificates and signed tokens of the tests' registry"
+  [nginx-light]="the tests run the example of a front before a node"
+  [caddy]="the same"
   [uidmap]="the runtime's tests map ranges of ids for an ordinary user"
   [qemu-system-x86]="the tests for cgroup v2 and systemd boot a virtual machine"
 )
 need_run=(build-essential pkg-config libseccomp-dev busybox-static mmdebstrap e2fsprogs ca-certificates curl)
-need_test=("${need_run[@]}" chromium jq uidmap skopeo umoci buildah docker-registry apache2-utils openssl)
+need_test=("${need_run[@]}" chromium jq uidmap skopeo umoci buildah docker-registry apache2-utils openssl nginx-light caddy)
 
 case ${1-} in
   run) need=("${need_run[@]}") ;;
   test) need=("${need_test[@]}") ;;
   *) echo "usage: $0 run|test" >&2; exit 2 ;;
 esac
+
+# Packages whose services are not wanted here: the tests start the programs themselves.
+services=(docker-registry nginx caddy)
 
 installed() { [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
 
@@ -46,7 +51,19 @@ if ((${#missing[@]})); then
   ((EUID == 0)) || { echo "prerequisites: must be root to install: ${missing[*]}" >&2; exit 1; }
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -q >/dev/null
+  policy=/usr/sbin/policy-rc.d
+  if [[ ! -e $policy ]]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+  fi
   apt-get install -q -y --no-install-recommends "${missing[@]}" >/dev/null
+  # Nor are they to start with the host; what was installed before is the operator's.
+  for service in "${services[@]}"; do
+    [[ " ${missing[*]} " == *" $service"[\ -]* ]] || continue
+    ! command -v systemctl >/dev/null || systemctl disable --quiet "$service" 2>/dev/null ||
+      echo "prerequisites: could not disable the service $service" >&2
+  done
 fi
 
 version_at_least() { [[ $(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
