@@ -27,6 +27,8 @@ impl Authority {
     /// # Errors
     /// When `openssl` is missing or fails.
     pub fn new() -> Result<Self> {
+        // What tests connect with by themselves needs it too.
+        sandlot_server::tls::use_ring();
         let authority = Self { folder: Arc::new(tempfile::tempdir()?) };
         let (key, certificate) = (authority.path("key.pem"), authority.certificate());
         openssl(&NEW, &["-days", "2", "-subj", "/CN=test authority"], &certificate, &key, &[])?;
@@ -74,7 +76,6 @@ impl Authority {
     /// # Errors
     /// When the authority's certificate cannot be read.
     pub fn connector(&self, protocols: &[&str]) -> Result<TlsConnector> {
-        sandlot_server::tls::use_ring();
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(self.certificate())?)?;
         let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();

@@ -251,3 +251,13 @@ async fn an_expired_certificate_is_warned_of_and_doctor_tells_its_days() -> Resu
     ensure!(said.contains("FAIL  tls: "), "{said}");
     Ok(())
 }
+
+#[tokio::test]
+async fn without_a_certificate_the_signal_changes_nothing() -> Result<()> {
+    let node = TestNode::start()?;
+    kill(Pid::from_raw(node.serve_pid()?.cast_signed()), Signal::SIGHUP)?;
+    wait::until("the line", PATIENCE, || node.log().contains("no certificate to read").then_some(()))?;
+    let answer = Api::new(&node.url())?.http().get(node.url()).send().await?;
+    assert_eq!(answer.status(), StatusCode::OK);
+    Ok(())
+}
