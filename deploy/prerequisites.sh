@@ -22,11 +22,13 @@ declare -A reason=(
   [openssl]="certificates and signed tokens of the tests' registry"
   [nginx-light]="the tests run the example of a front before a node"
   [caddy]="the same"
+  [iproute2]="the tests make networks of their own to try the way out of sessions"
+  [nftables]="the tests look at the rules of networks, and take guards away to see that attacks succeed then"
   [uidmap]="the runtime's tests map ranges of ids for an ordinary user"
   [qemu-system-x86]="the tests for cgroup v2 and systemd boot a virtual machine"
 )
 need_run=(build-essential pkg-config libseccomp-dev busybox-static mmdebstrap e2fsprogs ca-certificates curl)
-need_test=("${need_run[@]}" chromium jq uidmap skopeo umoci buildah docker-registry apache2-utils openssl nginx-light caddy)
+need_test=("${need_run[@]}" chromium jq uidmap skopeo umoci buildah docker-registry apache2-utils openssl nginx-light caddy iproute2 nftables)
 
 case ${1-} in
   run) need=("${need_run[@]}") ;;

@@ -3,6 +3,7 @@
 //! Checks look at the kernel's own numbers or try the thing itself, in a child with mounts of its own, and leave
 //! nothing behind. They want root and a process of one thread. Only what makes a start impossible is a failure.
 
+mod forwarding;
 mod ids;
 mod kernel;
 mod netfilter;
@@ -28,6 +29,8 @@ pub struct Node {
     pub uid_base: u32,
     /// How files are to be limited.
     pub disk: Wish,
+    /// Name of the link by which sessions go out, if any do.
+    pub way_out: Option<String>,
 }
 
 /// How a check ended.
@@ -70,12 +73,13 @@ impl Check {
 }
 
 /// All checks, in the order in which they are told.
-const CHECKS: [fn(&Node) -> Vec<Check>; 8] = [
+const CHECKS: [fn(&Node) -> Vec<Check>; 9] = [
     kernel::check,
     kernel::control_groups,
     kernel::namespaces,
     storage::check,
     netfilter::check,
+    forwarding::check,
     numbers::check,
     ids::check,
     programs::check,

@@ -3,14 +3,19 @@
 //! Mechanism only: a worker of the supervisor calls it in namespaces that it has entered, and decides nothing here.
 
 pub(crate) mod address;
+pub(crate) mod egress;
 pub(crate) mod firewall;
+pub(crate) mod gateway;
 pub(crate) mod link;
 pub(crate) mod mtu;
 pub(crate) mod netlink;
 pub(crate) mod nftables;
 pub mod plan;
 pub mod port;
+pub(crate) mod qdisc;
+pub mod ranges;
 pub mod switch;
+pub(crate) mod uplink;
 
 use std::os::fd::AsFd;
 

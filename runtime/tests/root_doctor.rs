@@ -34,7 +34,13 @@ fn main() {
 }
 
 fn node(state_dir: &Path, sessions: u32) -> Node {
-    Node { sessions, state_dir: state_dir.to_owned(), uid_base: 1_800_000_000, disk: Wish::Auto }
+    Node {
+        sessions,
+        state_dir: state_dir.to_owned(),
+        uid_base: 1_800_000_000,
+        disk: Wish::Auto,
+        way_out: None,
+    }
 }
 
 fn find<'a>(checks: &'a [Check], name: &str) -> &'a Check {

@@ -2,6 +2,7 @@
 //!
 
 pub mod domain;
+pub mod egress;
 pub mod limits;
 pub mod options;
 pub mod playground;
@@ -12,10 +13,10 @@ mod tls;
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use sandlot_runtime::supervisor::node::TlsFiles;
+use sandlot_runtime::supervisor::node::{TlsFiles, Way};
 use serde::Deserialize;
 
 use self::domain::PortsDomain;
@@ -154,6 +155,10 @@ pub struct Config {
     pub ready_disks: u32,
     /// Networks that are made while the node rests.
     pub ready_networks: u32,
+    /// First address of the /16 between host, gateway and sessions that go out.
+    pub egress_network: Ipv4Addr,
+    /// Whom sessions' name servers ask; `None`: whom the host asks.
+    pub name_servers: Option<Vec<SocketAddr>>,
     /// Start a supervisor when none runs.
     pub start_supervisor: bool,
     /// Logs as JSON.
@@ -200,6 +205,8 @@ impl Config {
             default_playground,
             make_images: make_images(options.make_images)?,
             ready_disks: made_ahead("ready-disks", options.ready_disks)?,
+            egress_network: egress_network(options.egress_network)?,
+            name_servers: options.name_servers.map(|texts| name_servers(&texts)).transpose()?,
             ready_networks: made_ahead("ready-networks", options.ready_networks)?,
             start_supervisor: options.start_supervisor.unwrap_or(true),
             log_json: options.log_json.unwrap_or(false),
@@ -207,6 +214,14 @@ impl Config {
             playgrounds,
             registries: file.registries,
         })
+    }
+
+    /// How sessions may go out, if those of any playground do.
+    pub fn way(&self) -> Option<Way> {
+        let ways: Vec<_> =
+            self.playgrounds.values().filter_map(|playground| playground.way.as_ref()).collect();
+        let private = ways.iter().flat_map(|way| way.private()).collect();
+        (!ways.is_empty()).then_some(Way { network: self.egress_network, private })
     }
 
     /// What serve itself writes.
@@ -328,6 +343,26 @@ fn made_ahead(key: &str, given: Option<u32>) -> Result<u32, ConfigError> {
         count if count <= MOST_MADE_AHEAD => Ok(count),
         count => Err(ConfigError::value(key, &count.to_string(), "must be 0 to 64")),
     }
+}
+
+/// Some of the addresses that providers use between themselves and their customers (RFC 6598).
+const EGRESS_NETWORK: Ipv4Addr = Ipv4Addr::new(100, 64, 0, 0);
+
+fn egress_network(given: Option<String>) -> Result<Ipv4Addr, ConfigError> {
+    let Some(text) = given else { return Ok(EGRESS_NETWORK) };
+    let network = text.strip_suffix("/16").and_then(|address| address.parse::<Ipv4Addr>().ok());
+    let whole = network.filter(|network| network.to_bits() & 0xffff == 0);
+    whole
+        .ok_or_else(|| ConfigError::value("egress-network", &text, "must be a network such as 100.64.0.0/16"))
+}
+
+fn name_servers(texts: &[String]) -> Result<Vec<SocketAddr>, ConfigError> {
+    let server = |text: &String| {
+        let with_port = text.parse::<SocketAddr>().ok();
+        let server = with_port.or_else(|| Some(SocketAddr::new(text.parse().ok()?, 53)));
+        server.ok_or_else(|| ConfigError::value("name-servers", text, "must be addresses, maybe with a port"))
+    };
+    texts.iter().map(server).collect()
 }
 
 fn disk(given: Option<String>) -> Result<String, ConfigError> {

@@ -11,13 +11,14 @@ pub mod listening;
 pub mod local;
 mod sock_diag;
 
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
 use sandlot_runtime::ring::Ring;
 use sandlot_runtime::supervisor::name::{ExecNumber, InstanceIndex, SessionNumber, TerminalNumber};
 use sandlot_runtime::supervisor::node::TlsFiles;
 use sandlot_runtime::supervisor::protocol::{
-    Command, EndReason, Machine, RefusalKind, Request, SessionState, SocketFamily, Winsize,
+    Command, EndReason, Machine, Network, RefusalKind, Request, SessionState, SocketFamily, Winsize,
 };
 
 use self::container::Containers;
@@ -87,9 +88,10 @@ impl Backend {
         session: SessionNumber,
         deadline: UnixMillis,
         machines: Vec<Machine>,
+        network: Network,
     ) -> Result<()> {
         match self {
-            Self::Container(containers) => containers.start(session, deadline, machines).await,
+            Self::Container(containers) => containers.start(session, deadline, machines, network).await,
             Self::Local(local) => local.start(session, &machines),
         }
     }
@@ -177,6 +179,24 @@ impl Backend {
         match self {
             Self::Container(containers) => containers.open_name_server(session).await.map(Some),
             Self::Local(_) => Ok(None),
+        }
+    }
+
+    /// Lets the session reach addresses of a group of names for so many seconds.
+    ///
+    /// # Errors
+    /// When the backend refuses or is away.
+    pub async fn permit(
+        &self,
+        session: SessionNumber,
+        group: u8,
+        addresses: Vec<(IpAddr, u32)>,
+    ) -> Result<()> {
+        match self {
+            Self::Container(containers) => {
+                containers.done(Request::Permit { session, group, addresses }).await
+            }
+            Self::Local(_) => Ok(()),
         }
     }
 

@@ -33,6 +33,7 @@ use crate::app::{App, TERMINAL_WEBSOCKET};
 use crate::config::options::BackendKind;
 use crate::config::{Config, limits};
 use crate::db::Database;
+use crate::dns::Upstream;
 use crate::image::Catalog;
 use crate::instance::Backend;
 use crate::instance::container::Containers;
@@ -130,7 +131,9 @@ async fn assemble(
         }
     };
     let (config, shutdown) = (Arc::clone(config), shutdown.clone());
-    let parts = Parts { config, node, db, backend, images: Arc::new(images), port_key, metrics, shutdown };
+    let upstream = upstream(&config)?;
+    let parts =
+        Parts { config, node, db, backend, images: Arc::new(images), upstream, port_key, metrics, shutdown };
     Ok((Sessions::new(parts), news))
 }
 
@@ -157,6 +160,17 @@ async fn ignore(mut signal: Signal) {
     while signal.recv().await.is_some() {
         tracing::info!("SIGHUP: there is no certificate to read again");
     }
+}
+
+/// Whom names are asked of, if any session may go out.
+fn upstream(config: &Config) -> anyhow::Result<Option<Arc<Upstream>>> {
+    if config.way().is_none() {
+        return Ok(None);
+    }
+    let upstream = Upstream::new(config.name_servers.as_deref());
+    upstream
+        .map(|upstream| Some(Arc::new(upstream)))
+        .context("find the host's name servers; name-servers names others")
 }
 
 /// The router of every edge.

@@ -38,6 +38,7 @@ use crate::auth::ticket::Tickets;
 use crate::auth::token::{Token, TokenHash};
 use crate::config::Config;
 use crate::db::{Database, DbError};
+use crate::dns::Upstream;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{NodeId, SessionId};
 use crate::instance::Backend;
@@ -62,6 +63,8 @@ pub struct Parts {
     pub db: Database,
     /// What runs the instances.
     pub backend: Backend,
+    /// Whom names beyond a session are asked of; `None` where no playground leads out.
+    pub upstream: Option<Arc<Upstream>>,
     /// The images.
     pub images: Arc<Images>,
     /// What tokens of ports are derived from.

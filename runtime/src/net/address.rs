@@ -7,12 +7,21 @@ use crate::sys::netlink as kernel;
 
 /// An address is used at once: nobody else of its network has it.
 const NO_DUPLICATES: u8 = 0x02;
+/// `RTNH_F_ONLINK`, the lowest byte of the flags: the kernel notes IPv6 neighbours a moment later than they are given.
+const ON_LINK: u8 = if cfg!(target_endian = "little") { 4 } else { 0 };
 const CREATE: i32 = kernel::NLM_F_CREATE | kernel::NLM_F_EXCL;
 
 /// Gives a link an address with the network of so many bits around it.
 pub(crate) fn add(link: u32, address: IpAddr, prefix: u8) -> Message {
     let bytes = bytes(address);
     new_address(link, address, prefix).put(kernel::IFA_LOCAL, &bytes).put(kernel::IFA_ADDRESS, &bytes)
+}
+
+/// Gives a link an address that has one neighbour, at the other end.
+pub(crate) fn add_facing(link: u32, address: IpAddr, neighbour: IpAddr) -> Message {
+    let prefix = if address.is_ipv4() { 32 } else { 128 };
+    let message = new_address(link, address, prefix).put(kernel::IFA_LOCAL, &bytes(address));
+    message.put(kernel::IFA_ADDRESS, &bytes(neighbour))
 }
 
 fn new_address(link: u32, address: IpAddr, prefix: u8) -> Message {
@@ -34,7 +43,7 @@ pub(crate) fn default_route(link: u32, gateway: IpAddr) -> Message {
         kernel::RTPROT_STATIC,
         kernel::RT_SCOPE_UNIVERSE,
         kernel::RTN_UNICAST,
-        0,
+        ON_LINK,
         0,
         0,
         0,

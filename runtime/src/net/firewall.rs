@@ -136,21 +136,30 @@ fn own_messages() -> Vec<Rule> {
         from_inside().when(Field::Transport, &protocol).when(ICMP_TYPE, &[kind])
     };
     let limit = Limit::Packets(PINGS);
-    vec![
-        icmp(ICMP, 8).when_below(limit).accept(),
-        icmp(ICMPV6, 128).when_below(limit).accept(),
-        icmp(ICMPV6, 135).accept(),
-        icmp(ICMPV6, 136).accept(),
-    ]
+    let mut rules = neighbours(from_inside()).map(Rule::accept).to_vec();
+    rules.push(icmp(ICMP, 8).when_below(limit).accept());
+    rules.push(icmp(ICMPV6, 128).when_below(limit).accept());
+    rules
+}
+
+/// Whom IPv6 looks for before it sends, and who answers (RFC 4861).
+pub(super) fn neighbours(rule: Rule) -> [Rule; 2] {
+    [135, 136].map(|kind| rule.clone().when(Field::Transport, &ICMPV6).when(ICMP_TYPE, &[kind]))
 }
 
 impl Rule {
     /// It goes to this address.
     pub(super) fn when_to(self, address: IpAddr) -> Self {
-        let (version, offset) = match address {
-            IpAddr::V4(_) => (kernel::AF_INET, 16),
-            IpAddr::V6(_) => (kernel::AF_INET6, 24),
-        };
+        self.when_address(address, if address.is_ipv4() { 16 } else { 24 })
+    }
+
+    /// It comes from this address.
+    pub(super) fn when_from(self, address: IpAddr) -> Self {
+        self.when_address(address, if address.is_ipv4() { 12 } else { 8 })
+    }
+
+    fn when_address(self, address: IpAddr, offset: u32) -> Self {
+        let version = if address.is_ipv4() { kernel::AF_INET } else { kernel::AF_INET6 };
         let bytes = super::address::bytes(address);
         let length = u32::try_from(bytes.len()).unwrap_or_default();
         self.when(Field::Version, &[u8::try_from(version).unwrap_or_default()])

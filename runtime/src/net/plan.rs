@@ -60,6 +60,14 @@ impl Addresses {
     }
 }
 
+/// Whether an address is of every session's own network.
+pub fn is_own(address: IpAddr) -> bool {
+    match (address, SWITCH.v4, SWITCH.v6) {
+        (IpAddr::V4(address), own, _) => address.octets()[..3] == own.octets()[..3],
+        (IpAddr::V6(address), _, own) => address.segments()[..4] == own.segments()[..4],
+    }
+}
+
 /// Every index.
 pub fn indexes() -> impl Iterator<Item = InstanceIndex> {
     (0..InstanceIndex::COUNT).filter_map(|index| InstanceIndex::try_from(index).ok())

@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use super::link::End;
 use super::netlink::{Message, Netlink};
 use super::switch::{self, BRIDGE_INDEX};
-use super::{address, link, plan};
+use super::{address, link, plan, uplink};
 use crate::failure::{Failure, during};
 use crate::supervisor::name::InstanceIndex;
 
@@ -36,8 +36,6 @@ pub struct Port<'a> {
     pub index: InstanceIndex,
     /// Largest packets.
     pub mtu: u32,
-    /// Whether the switch leads further.
-    pub leads_out: bool,
 }
 
 impl Port<'_> {
@@ -59,7 +57,7 @@ impl Port<'_> {
         enter(self.switch)?;
         let route = Netlink::route().map_err(during("open a netlink socket"))?;
         route.carry_out(self.connection(inside.as_fd()))?;
-        instance.carry_out(self.addresses())
+        instance.carry_out(self.addresses(uplink::is_there()))
     }
 
     /// Takes away what an instance that has ended left of its port. Its namespace may go later than its processes.
@@ -87,21 +85,23 @@ impl Port<'_> {
         ]
     }
 
-    fn addresses(&self) -> Vec<(String, Message)> {
+    fn addresses(&self, leads_out: bool) -> Vec<(String, Message)> {
         let own = plan::of(self.index);
         let mut all = vec![("link up", link::up(LINK_INDEX))];
         all.push(("IPv4 address", address::add(LINK_INDEX, own.v4.into(), plan::PREFIX_V4)));
         if switch::has_v6() {
             all.push(("IPv6 address", address::add(LINK_INDEX, own.v6.into(), plan::PREFIX_V6)));
         }
-        if self.leads_out {
-            let gateway = plan::SWITCH.v4.into();
-            all.push(("default route", address::default_route(LINK_INDEX, gateway)));
+        if leads_out {
+            for gateway in plan::SWITCH.both().into_iter().filter(|one| one.is_ipv4() || switch::has_v6()) {
+                all.push(("default route", address::default_route(LINK_INDEX, gateway)));
+            }
         }
         all.into_iter().map(|(what, message)| (format!("set the instance's {what}"), message)).collect()
     }
 }
 
-fn enter(namespace: BorrowedFd<'_>) -> Result<(), Failure> {
+/// Enters a network namespace.
+pub(super) fn enter(namespace: BorrowedFd<'_>) -> Result<(), Failure> {
     setns(namespace, CloneFlags::CLONE_NEWNET).map_err(during("enter a network namespace"))
 }

@@ -12,18 +12,20 @@ mod socket;
 mod switch;
 mod tls_files;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::errno::Errno;
 
-use self::switch::Switch;
+use self::switch::{Switch, Way};
 use super::ground::Ground;
 use super::name::{DiffId, ExecNumber, InstanceIndex, SessionNumber};
 use super::node::TlsFiles;
 use super::protocol::{
-    ArchiveOptions, BuildMount, BuildNetwork, Command, Machine, Refusal, RefusalKind, SocketFamily, Winsize,
+    ArchiveOptions, BuildMount, BuildNetwork, Command, Egress, Machine, Refusal, RefusalKind, SocketFamily,
+    Winsize,
 };
 use super::worker::Reporter;
 use super::{log, role};
@@ -32,8 +34,19 @@ use crate::failure::StepError;
 /// Work for a worker. The descriptors that belong to it are given beside it.
 #[derive(Debug)]
 pub(crate) enum Job {
-    /// Make a session and all its instances. Descriptors: \[mounts of the disks that were made ahead, switch if ready\].
-    StartSession { session: SessionNumber, machines: Vec<Machine>, disks: Vec<DiskAhead>, plug: Plug },
+    /// Make a session and all its instances. Descriptors: \[mounts of the disks that were made ahead, switch if ready,
+    /// gateway if it goes out\].
+    StartSession {
+        session: SessionNumber,
+        machines: Vec<Machine>,
+        disks: Vec<DiskAhead>,
+        plug: Plug,
+        egress: Option<(Ipv4Addr, Egress)>,
+    },
+    /// Make the node's gateway.
+    Gateway { network: Ipv4Addr },
+    /// Let addresses be reached from a switch. Descriptors: \[switch\].
+    Permit { group: u8, addresses: Vec<(IpAddr, Duration)> },
     /// Make a build. `slots` are those of its caches, in their order. Descriptors: \[contents of its secrets\].
     StartBuild {
         build: SessionNumber,
@@ -149,6 +162,8 @@ impl Job {
             Self::OpenTerminal { .. } | Self::Exec { .. } | Self::KillExec { .. } => 30,
             Self::Disk { .. }
             | Self::Switch
+            | Self::Gateway { .. }
+            | Self::Permit { .. }
             | Self::Sweep { .. }
             | Self::HaveLayers { .. }
             | Self::ListLayers { .. }
@@ -172,11 +187,19 @@ impl Job {
         reporter: &Reporter,
     ) -> Result<(), Refusal> {
         match self {
-            Self::StartSession { session, machines, disks, plug } => {
+            Self::StartSession { session, machines, disks, plug, egress } => {
                 let switch = Switch::find(plug, given, disks.len())?;
+                let gateway = given.last().copied();
+                let way = egress.as_ref().zip(gateway).map(|((network, rules), gateway)| Way {
+                    network: *network,
+                    rules,
+                    gateway,
+                });
                 let disks = disk::take(ground, &machines, &disks, given)?;
-                machine::start_session(ground, session, &machines, disks, switch, reporter)
+                machine::start_session(ground, session, &machines, disks, (switch, way), reporter)
             }
+            Self::Gateway { network } => switch::make_gateway(ground, network, reporter),
+            Self::Permit { group, addresses } => switch::permit(given_first(given)?, group, &addresses),
             Self::Switch => switch::make_ahead(ground, reporter),
             Self::AddInstance { session, machine, disks, plug } => {
                 instance::add(ground, session, &machine, &disks, plug, given, reporter)

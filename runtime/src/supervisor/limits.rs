@@ -1,10 +1,15 @@
 //! What a request may ask for: every value checked against the node's ceiling, every list against its bound.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use super::name::{InstanceIndex, SessionNumber};
-use super::node::NodeFile;
+use super::node::{NodeFile, Way};
 use super::protocol::{
-    BuildMount, Command, Limits, MAX_BUILD_MOUNTS, MAX_LAYERS, Machine, Refusal, RefusalKind, Winsize,
+    BuildMount, Command, Destination, Egress, Limits, MAX_BUILD_MOUNTS, MAX_GROUPS, MAX_LAYERS,
+    MAX_PERMIT_SECONDS, MAX_PERMITTED, MAX_REACHES, Machine, Reach, Refusal, RefusalKind, Winsize,
 };
+use crate::net::ranges::{self, Range};
 
 /// Least memory of an instance, in bytes: below it not even the reaper and a shell start.
 const LEAST_MEMORY: u64 = 6 * 1024 * 1024;
@@ -150,6 +155,55 @@ pub(crate) fn check_command(command: &Command, may_be_login: bool) -> Result<(),
         return Err(invalid("command: a text has a zero byte"));
     }
     Ok(())
+}
+
+/// Checks the way out that a session asks for against what root allows.
+pub(crate) fn check_egress(way: &Way, egress: &Egress) -> Result<(), Refusal> {
+    if egress.allow.len() > MAX_REACHES || egress.deny.len() > MAX_REACHES {
+        return Err(invalid(format!("egress: more than {MAX_REACHES} networks and groups of names")));
+    }
+    if egress.connections == 0 || egress.connections_per_second == 0 || egress.bytes_per_second == Some(0) {
+        return Err(invalid("egress: a limit is zero"));
+    }
+    let own: Vec<Range> = way.private.iter().map(|(address, prefix)| Range(*address, *prefix)).collect();
+    egress.allow.iter().chain(&egress.deny).try_for_each(check_reach)?;
+    for reach in &egress.allow {
+        let Destination::Network(address, prefix) = reach.to else { continue };
+        let range = Range(address, prefix);
+        if ranges::is_private(address, prefix) && !own.iter().any(|own| range.is_within(*own)) {
+            let message = format!("egress: the node does not allow the private network {address}/{prefix}");
+            return Err(Refusal { kind: RefusalKind::Denied, ..invalid(message) });
+        }
+    }
+    Ok(())
+}
+
+fn check_reach(reach: &Reach) -> Result<(), Refusal> {
+    let good = match reach.to {
+        Destination::Network(address, prefix) => Range(address, prefix).is_valid(),
+        Destination::Group(group) => group < MAX_GROUPS,
+    };
+    let ordered = reach.ports.is_none_or(|(first, last)| first <= last);
+    if good && ordered {
+        Ok(())
+    } else {
+        Err(invalid("egress: a network, group or port is outside its bounds"))
+    }
+}
+
+/// Checks what is to be permitted: only groups that the session was started with.
+pub(crate) fn check_permit(
+    egress: Option<&Egress>,
+    group: u8,
+    addresses: &[(IpAddr, u32)],
+) -> Result<Vec<(IpAddr, Duration)>, Refusal> {
+    let reaches = egress.iter().flat_map(|egress| egress.allow.iter().chain(&egress.deny));
+    let is_known = reaches.into_iter().any(|reach| reach.to == Destination::Group(group));
+    if !is_known || addresses.len() > MAX_PERMITTED {
+        return Err(invalid(format!("permit: no such group, or more than {MAX_PERMITTED} addresses")));
+    }
+    let time = |seconds: u32| Duration::from_secs(seconds.clamp(1, MAX_PERMIT_SECONDS).into());
+    Ok(addresses.iter().map(|(address, seconds)| (*address, time(*seconds))).collect())
 }
 
 /// Checks a path inside an instance.

@@ -59,6 +59,17 @@ pub enum NodeFileError {
     },
 }
 
+/// How sessions may go out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Way {
+    /// First address of the /16 that host, gateway and sessions use between them. No host that is to be reached may
+    /// have one of these.
+    pub network: std::net::Ipv4Addr,
+    /// Private networks that a session may be allowed to reach.
+    pub private: Vec<(std::net::IpAddr, u8)>,
+}
+
 /// Everything that a node's privileged processes take from root.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -90,6 +101,9 @@ pub struct NodeFile {
     /// Switches that are made ahead for the next sessions; 0 is none.
     #[serde(default)]
     pub ready_networks: u32,
+    /// How sessions may go out; without it none may.
+    #[serde(default)]
+    pub way: Option<Way>,
     /// Log lines as JSON.
     pub log_json: bool,
     /// The supervisor ends with its last client, unless it keeps a listener or a session: it was started for one command.
@@ -220,9 +234,14 @@ impl NodeFile {
                 "must be auto, project-quota, ext4-image or tmpfs",
             ),
             (self.tls.as_ref().is_none_or(is_absolute), "tls", "must be absolute paths"),
+            (self.way.as_ref().is_none_or(is_whole), "way", "must begin a /16"),
         ];
         rules.into_iter().find_map(|(good, field, rule)| (!good).then_some((field, rule)))
     }
+}
+
+fn is_whole(way: &Way) -> bool {
+    way.network.to_bits() & 0xffff == 0
 }
 
 #[cfg(test)]
@@ -254,6 +273,7 @@ mod tests {
             log_json: true,
             temporary: false,
             tls: None,
+            way: None,
         }
     }
 

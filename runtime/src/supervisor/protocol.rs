@@ -35,7 +35,10 @@ pub use archive::{ArchiveOptions, PathStat};
 pub use build::{BuildMount, BuildNetwork, CacheSharing};
 pub use event::Event;
 pub use machine::{Command, Defaults, Limits, Login, Machine, Winsize};
-pub use network::{Network, SocketFamily};
+pub use network::{
+    Destination, Egress, MAX_GROUPS, MAX_PERMIT_SECONDS, MAX_PERMITTED, MAX_REACHES, Network, Reach,
+    SocketFamily,
+};
 pub use reply::{FromSupervisor, Refusal, RefusalKind, Reply};
 pub use request::{Call, Request};
 pub use state::{EndReason, ExitStatus, Facts, InstanceState, InstanceStats, SessionState, TerminalState};

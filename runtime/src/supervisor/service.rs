@@ -10,6 +10,7 @@ mod clients;
 mod disks;
 mod ending;
 mod execs;
+mod gateway;
 mod guards;
 mod instances;
 mod layer_requests;
@@ -70,6 +71,7 @@ pub(crate) struct Supervisor {
     layer_sets: LayerSets,
     disks: disks::Disks,
     switches: switches::Switches,
+    gateway: gateway::Making,
     /// Ended execs whose groups are still there.
     spent: Vec<Spent>,
     notices: BTreeMap<(SessionNumber, InstanceIndex), OomNotice>,
@@ -122,6 +124,7 @@ impl Supervisor {
             layer_sets: LayerSets::default(),
             disks: disks::Disks::default(),
             switches: switches::Switches::default(),
+            gateway: gateway::Making::default(),
             spent: Vec::new(),
             notices: BTreeMap::new(),
             recounts: BTreeMap::new(),

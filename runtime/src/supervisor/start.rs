@@ -81,6 +81,7 @@ fn first_state(
         connections: Default::default(),
         last_connection: 0,
         sessions: Default::default(),
+        gateway: None,
         waiting: Default::default(),
         reexec_waiter: None,
     })

@@ -93,6 +93,8 @@ pub(crate) enum Task {
     Disk { bytes: u64, number: u32 },
     /// It makes a switch ahead.
     SwitchAhead,
+    /// It makes the gateway.
+    Gateway,
     /// It removes the groups of ended execs; the kernel's counts of their instances fall with them.
     Sweep { instances: BTreeSet<(SessionNumber, InstanceIndex)> },
     /// It has become the program on disk, which looks whether it can resume.

@@ -363,6 +363,7 @@ fn node_file(folder: &Path) -> NodeFile {
         disk: "auto".into(),
         ready_disks: 0,
         ready_networks: 0,
+        way: None,
         log_json: false,
         temporary: false,
         tls: None,

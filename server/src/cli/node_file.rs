@@ -25,15 +25,17 @@ pub(crate) fn write(config: &Config, temporary: bool) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Tells a supervisor that runs already which files the site's TLS is in; all else is as it was started with.
+/// Tells a supervisor that runs already which files the site's TLS is in, and how sessions may go out; all else is as it
+/// was started with.
 ///
 /// # Errors
 /// When its node file cannot be read or written.
-pub(crate) fn tell_tls_files(config: &Config) -> Result<()> {
+pub(crate) fn tell_changes(config: &Config) -> Result<()> {
     let path = config.run_dir.join("node.json");
     let node = NodeFile::load(&path)?;
-    if node.tls != config.tls {
-        NodeFile { tls: config.tls.clone(), ..node }.save(&path)?;
+    let (tls, way) = (config.tls.clone(), config.way());
+    if (&node.tls, &node.way) != (&tls, &way) {
+        NodeFile { tls, way, ..node }.save(&path)?;
     }
     Ok(())
 }
@@ -57,6 +59,7 @@ fn node_file(config: &Config) -> Result<NodeFile> {
         log_json: config.log_json,
         temporary: false,
         tls: config.tls.clone(),
+        way: config.way(),
     })
 }
 

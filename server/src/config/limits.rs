@@ -148,3 +148,7 @@ pub const DNS_DATAGRAM_BYTES: usize = 1500;
 pub const DNS_CONNECTIONS: usize = 32;
 /// Silence after which such a connection is closed.
 pub const DNS_CONNECTION_TIME: Duration = Duration::from_secs(10);
+/// Questions about names beyond a session that wait for their answer, per session.
+pub const DNS_FORWARDED: usize = 64;
+/// The node's name servers have so long; who asked tries again after five seconds.
+pub const DNS_FORWARD_TIME: Duration = Duration::from_millis(4500);

@@ -83,6 +83,12 @@ pub struct Options {
     /// Networks that are made while the node rests, 0 to 64 [default: 4]
     #[arg(long, env = "SANDLOT_READY_NETWORKS", value_name = "COUNT")]
     pub ready_networks: Option<u32>,
+    /// Addresses between the host and sessions that go out; several nodes on one host have several [default: 100.64.0.0/16]
+    #[arg(long, env = "SANDLOT_EGRESS_NETWORK", value_name = "NETWORK")]
+    pub egress_network: Option<String>,
+    /// Name servers for sessions that go out: addresses, maybe with ports [default: those of this host]
+    #[arg(long, env = "SANDLOT_NAME_SERVERS", value_name = "LIST", value_delimiter = ',')]
+    pub name_servers: Option<Vec<String>>,
     /// Logs as JSON, one object a line
     #[arg(long, env = "SANDLOT_LOG_JSON", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub log_json: Option<bool>,
@@ -116,6 +122,8 @@ impl Options {
             default_playground: self.default_playground.or(other.default_playground),
             make_images: self.make_images.or(other.make_images),
             ready_disks: self.ready_disks.or(other.ready_disks),
+            egress_network: self.egress_network.or(other.egress_network),
+            name_servers: self.name_servers.or(other.name_servers),
             ready_networks: self.ready_networks.or(other.ready_networks),
             start_supervisor: self.start_supervisor.or(other.start_supervisor),
             log_json: self.log_json.or(other.log_json),

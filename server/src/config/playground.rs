@@ -7,6 +7,7 @@ use sandlot_runtime::supervisor::name::{Hostname, InstanceIndex};
 use sandlot_runtime::supervisor::protocol::{Limits, Login};
 use serde::Deserialize;
 
+use crate::config::egress::{Keys, Way};
 use crate::config::{ConfigError, size};
 use crate::id::{InstanceName, PlaygroundName};
 
@@ -39,6 +40,8 @@ pub struct Playground {
     pub user_namespaces: bool,
     /// Gives root CAP_NET_ADMIN over the network of its own instance.
     pub net_admin: bool,
+    /// What its instances reach beyond their session; `None` is nothing.
+    pub way: Option<Way>,
     /// Requests to ports are told to be for `localhost:<port>`, as development servers want.
     pub rewrite_host: bool,
 }
@@ -83,6 +86,12 @@ pub(crate) struct PlaygroundTable {
     ttl: Option<String>,
     max_ttl: Option<String>,
     egress: Option<String>,
+    #[serde(default)]
+    egress_allow: Vec<String>,
+    #[serde(default)]
+    egress_deny: Vec<String>,
+    egress_bandwidth: Option<String>,
+    egress_connections: Option<u32>,
     user: Option<String>,
     no_new_privileges: Option<bool>,
     user_namespaces: Option<bool>,
@@ -127,7 +136,6 @@ pub(crate) fn named(
 
 impl PlaygroundTable {
     fn resolve(&self, name: PlaygroundName) -> Result<Playground, ConfigError> {
-        self.refuse_egress(&name)?;
         let ttl = size::duration("ttl", self.ttl.as_deref().unwrap_or("1h"))?;
         let max_ttl = self.max_ttl.as_deref().map_or(Ok(ttl * 4), |text| size::duration("max_ttl", text))?;
         let image = self.image.clone().unwrap_or_else(|| name.to_string());
@@ -145,6 +153,7 @@ impl PlaygroundTable {
             no_new_privileges: self.no_new_privileges.unwrap_or(false),
             user_namespaces: self.user_namespaces.unwrap_or(false),
             net_admin: self.net_admin.unwrap_or(false),
+            way: Way::parse(self.way_keys())?,
             rewrite_host: self.rewrite_host.unwrap_or(false),
             name,
         })
@@ -188,15 +197,13 @@ impl PlaygroundTable {
         })
     }
 
-    /// Networks do not exist yet: anything but "none" would promise what the node does not hold.
-    fn refuse_egress(&self, name: &PlaygroundName) -> Result<(), ConfigError> {
-        match self.egress.as_deref() {
-            None | Some("none") => Ok(()),
-            Some(other) => Err(ConfigError::value(
-                &format!("playgrounds.{name}.egress"),
-                other,
-                "only \"none\" exists in this version: sessions have no network beyond themselves",
-            )),
+    fn way_keys(&self) -> Keys<'_> {
+        Keys {
+            kind: self.egress.as_deref(),
+            allow: &self.egress_allow,
+            deny: &self.egress_deny,
+            bandwidth: self.egress_bandwidth.as_deref(),
+            connections: self.egress_connections,
         }
     }
 }
@@ -264,12 +271,5 @@ mod tests {
             let table: PlaygroundTable = toml::from_str(&format!("[[instance]]\n{wrong}")).unwrap();
             assert!(named("lab", &table).unwrap_err().to_string().contains("instance.name"), "{wrong}");
         }
-    }
-
-    #[test]
-    fn other_egress_is_refused_by_name() {
-        let table = PlaygroundTable { egress: Some("internet".into()), ..PlaygroundTable::default() };
-        let error = named("lab", &table).unwrap_err().to_string();
-        assert!(error.contains("playgrounds.lab.egress") && error.contains("internet"), "{error}");
     }
 }

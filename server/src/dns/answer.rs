@@ -18,21 +18,56 @@ const SMALL_DATAGRAM: u16 = 512;
 /// How the switch is called.
 const GATEWAY: &str = "gateway";
 
-/// The bytes of the answer to these bytes; `None` for what is no query, or cannot be answered at all. In a datagram what
-/// is too long is cut, and says so.
-pub(super) fn answer(zone: &Zone, bytes: &[u8], in_datagram: bool) -> Option<Vec<u8>> {
-    let Ok(query) = Message::from_vec(bytes) else { return malformed(bytes) };
+/// What comes of a message.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// No query, or nothing that can be answered at all.
+    Nothing,
+    /// The answer.
+    Now(Vec<u8>),
+    /// It is about a name that no instance of the session has.
+    Beyond(Box<Message>),
+}
+
+/// The answer to these bytes.
+pub(super) fn answer(zone: &Zone, bytes: &[u8], in_datagram: bool) -> Answer {
+    let now = |bytes: Option<Vec<u8>>| bytes.map_or(Answer::Nothing, Answer::Now);
+    let Ok(query) = Message::from_vec(bytes) else { return now(malformed(bytes)) };
     if query.metadata.message_type != MessageType::Query {
-        return None;
+        return Answer::Nothing;
     }
     let response = respond(zone, &query);
-    let most =
-        query.edns.as_ref().map_or(SMALL_DATAGRAM, |edns| edns.max_payload().clamp(SMALL_DATAGRAM, DATAGRAM));
+    if response.metadata.response_code == ResponseCode::NXDomain && is_beyond(&query) {
+        return Answer::Beyond(Box::new(query));
+    }
+    now(encode(&query, &response, in_datagram))
+}
+
+/// The bytes of an answer. In a datagram what is too long is cut, and says so.
+pub(super) fn encode(query: &Message, response: &Message, in_datagram: bool) -> Option<Vec<u8>> {
+    let asked = query.edns.as_ref().map(Edns::max_payload);
+    let most = asked.map_or(SMALL_DATAGRAM, |most| most.clamp(SMALL_DATAGRAM, DATAGRAM));
     let encoded = response.to_vec().ok()?;
     if in_datagram && encoded.len() > usize::from(most) {
         return response.truncate().to_vec().ok();
     }
     Some(encoded)
+}
+
+/// That there is no such name.
+pub(super) fn unknown(query: &Message) -> Message {
+    let mut response = response_to(query);
+    response.metadata.response_code = ResponseCode::NXDomain;
+    response
+}
+
+/// Names of one label, and those of addresses in the session's own networks, are the session's.
+fn is_beyond(query: &Message) -> bool {
+    let Some(name) = query.queries.first().map(Query::name) else { return false };
+    match name.parse_arpa_name() {
+        Ok(network) => !plan::is_own(network.addr()),
+        Err(_) => name.num_labels() > 1,
+    }
 }
 
 /// With a head that can be read: who asked may stop waiting.
@@ -46,21 +81,25 @@ fn malformed(bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn respond(zone: &Zone, query: &Message) -> Message {
-    let mut response = Message::response(query.metadata.id, query.metadata.op_code);
-    response.metadata.recursion_desired = query.metadata.recursion_desired;
-    response.metadata.recursion_available = true;
-    response.add_queries(query.queries.iter().cloned());
+    let mut response = response_to(query);
     let code = match (query.metadata.op_code, query.queries.as_slice()) {
         (OpCode::Query, [question]) => fill(zone, question, &mut response),
         (OpCode::Query, _) => ResponseCode::FormErr,
         _ => ResponseCode::NotImp,
     };
-    response.metadata.response_code = code;
+    let is_newer = query.edns.as_ref().is_some_and(|asked| asked.version() > 0);
+    response.metadata.response_code = if is_newer { ResponseCode::BADVERS } else { code };
+    response
+}
+
+/// An empty answer.
+pub(super) fn response_to(query: &Message) -> Message {
+    let mut response = Message::response(query.metadata.id, query.metadata.op_code);
+    response.metadata.recursion_desired = query.metadata.recursion_desired;
+    response.metadata.recursion_available = true;
+    response.add_queries(query.queries.iter().cloned());
     if let Some(asked) = &query.edns {
         response.set_edns(edns(asked));
-        if asked.version() > 0 {
-            response.metadata.response_code = ResponseCode::BADVERS;
-        }
     }
     response
 }
@@ -133,8 +172,11 @@ mod tests {
     fn ask(name: &str, kind: RecordType) -> (ResponseCode, Vec<String>) {
         let mut query = Message::query();
         query.add_query(Query::query(Name::from_ascii(name).unwrap(), kind));
-        let answer = answer(&zone(), &query.to_vec().unwrap(), true).unwrap();
-        let answer = Message::from_vec(&answer).unwrap();
+        let answer = match answer(&zone(), &query.to_vec().unwrap(), true) {
+            Answer::Now(bytes) => Message::from_vec(&bytes).unwrap(),
+            Answer::Beyond(query) => unknown(&query),
+            Answer::Nothing => panic!("no answer"),
+        };
         assert_eq!(answer.metadata.id, query.metadata.id);
         let records = answer.answers.iter().map(|record| record.data.to_string()).collect();
         (answer.metadata.response_code, records)
@@ -158,7 +200,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_are_too_strange(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-            if let Some(answer) = answer(&zone(), &bytes, true) { prop_assert!(answer.len() <= 1232); }
+            if let Answer::Now(answer) = answer(&zone(), &bytes, true) { prop_assert!(answer.len() <= 1232); }
         }
     }
 }

@@ -59,7 +59,7 @@ fn offer(app: &App, playground: &Playground) -> Offer {
         pids: playground.limits.pids,
         disk_bytes: playground.limits.disk_bytes,
         ttl_seconds: playground.ttl.as_secs(),
-        egress: "none",
+        egress: if playground.way.is_some() { "nat" } else { "none" },
     }
 }
 

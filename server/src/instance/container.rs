@@ -47,8 +47,9 @@ impl Containers {
         session: SessionNumber,
         deadline: UnixMillis,
         instances: Vec<Machine>,
+        network: Network,
     ) -> Result<()> {
-        let (deadline_unix_ms, network) = (deadline.0, Some(Network::default()));
+        let (deadline_unix_ms, network) = (deadline.0, Some(network));
         self.done(Request::StartSession { session, deadline_unix_ms, instances, network }).await
     }
 

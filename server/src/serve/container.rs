@@ -43,7 +43,7 @@ pub fn prepare(config: &Config) -> anyhow::Result<Prepared> {
         let tree = Tree::open(&config.cgroup_parent).context("open the node's cgroup")?;
         tree.adopt(Role::Serve, 0).context("enter serve's cgroup")?;
     }
-    node_file::tell_tls_files(config).context("tell the supervisor where the certificate lies")?;
+    node_file::tell_changes(config).context("tell the supervisor where the certificate lies")?;
     let listener = listener::take_or_bind(config, given, &mut client)?;
     let mut children = first_images::make_missing(config, &config.make_images)?;
     children.extend(guardian);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Sessions;
 use super::live::Live;
+use crate::dns::{Forward, Names};
 
 /// Wait before the sockets are asked for again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
@@ -27,7 +28,7 @@ impl Sessions {
             match self.parts().backend.open_name_server(live.number()).await {
                 Ok(None) => return,
                 Ok(Some([udp, tcp])) => {
-                    if let Err(error) = crate::dns::serve(Arc::clone(live.zone()), udp, tcp).await {
+                    if let Err(error) = crate::dns::serve(self.names_of(live), udp, tcp).await {
                         tracing::warn!(session = %live.id(), %error, "answer for the names of a session");
                     }
                 }
@@ -37,5 +38,19 @@ impl Sessions {
             }
             tokio::time::sleep(TRY_AGAIN).await;
         }
+    }
+
+    /// The session's own names and, if it goes out, all that its playground lets be known.
+    fn names_of(&self, live: &Live) -> Arc<Names> {
+        let parts = self.parts();
+        let playground = live.playground().parse().ok().and_then(|name| parts.config.playgrounds.get(&name));
+        let way = playground.and_then(|playground| playground.way.clone());
+        let forward = way.zip(parts.upstream.clone()).map(|(way, upstream)| Forward {
+            upstream,
+            way,
+            session: live.number(),
+            backend: parts.backend.clone(),
+        });
+        Arc::new(Names { zone: Arc::clone(live.zone()), forward })
     }
 }

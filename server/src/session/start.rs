@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use sandlot_runtime::supervisor::name::{DiffId, Hostname, InstanceIndex, SessionNumber};
-use sandlot_runtime::supervisor::protocol::{EndReason, Machine};
+use sandlot_runtime::supervisor::protocol::{EndReason, Machine, Network};
 
 use super::Sessions;
 use super::expiry::SUPERVISOR_GRACE;
@@ -185,9 +185,9 @@ impl Sessions {
         let quotas = self.parts().config.quotas;
         let quota = Quota { node: quotas.sessions_per_node, client: quotas.sessions_of(&row.client) };
         self.parts().db.insert_session(&row, quota).await?;
-        if let Err(error) =
-            self.parts().backend.start(number, row.expires_at.plus(SUPERVISOR_GRACE), machines).await
-        {
+        let network = self.network_of(&row.playground);
+        let deadline = row.expires_at.plus(SUPERVISOR_GRACE);
+        if let Err(error) = self.parts().backend.start(number, deadline, machines, network).await {
             self.give_up(&id, number, &error).await;
             return Err(error);
         }
@@ -222,6 +222,12 @@ impl Sessions {
                 Err(error.into())
             }
         }
+    }
+
+    fn network_of(&self, playground: &str) -> Network {
+        let name: Option<PlaygroundName> = playground.parse().ok();
+        let playground = name.and_then(|name| self.parts().config.playgrounds.get(&name));
+        Network { egress: playground.and_then(|found| Some(found.way.as_ref()?.rules.clone())) }
     }
 
     /// A start failed: whatever may be there is ended, and the row gets its final state.

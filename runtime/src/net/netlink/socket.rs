@@ -36,6 +36,11 @@ impl Netlink {
         Self::open(SockProtocol::NetlinkNetFilter)
     }
 
+    /// The socket itself, for what lives as long as it does.
+    pub(crate) fn into_socket(self) -> OwnedFd {
+        self.socket
+    }
+
     fn open(protocol: SockProtocol) -> Result<Self, Errno> {
         let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
         setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(PATIENCE_SECONDS, 0))?;
@@ -84,6 +89,22 @@ impl Netlink {
                 }
                 if sequence == number(last) {
                     return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Sends one request and returns the bodies of what the kernel tells.
+    pub(crate) fn dump(&self, message: Message) -> Result<Vec<Vec<u8>>, Errno> {
+        self.send(&message.finish(0))?;
+        let mut bodies = Vec::new();
+        loop {
+            let bytes = self.receive()?;
+            for (kind, _, body) in messages(&bytes) {
+                match i32::from(kind) {
+                    kernel::NLMSG_DONE => return Ok(bodies),
+                    kernel::NLMSG_ERROR => return Err(errno(body)),
+                    _ => bodies.push(body.to_vec()),
                 }
             }
         }

@@ -14,7 +14,12 @@ const NEW_CHAIN: u16 = 3;
 const NEW_RULE: u16 = 6;
 const NEW_SET: u16 = 9;
 const NEW_ELEMENT: u16 = 12;
+const DELETE_ELEMENT: u16 = 14;
+pub(super) const GET_CHAIN: u16 = 4;
 pub(super) const GET_GENERATION: u16 = 16;
+
+/// `NFT_TABLE_F_OWNER`.
+const OWNED: u32 = 2;
 
 /// What kind of packets a table sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +47,8 @@ impl Hook {
     pub(crate) const PREROUTING: u32 = 0;
     pub(crate) const INPUT: u32 = 1;
     pub(crate) const FORWARD: u32 = 2;
+    pub(crate) const OUTPUT: u32 = 3;
+    pub(crate) const POSTROUTING: u32 = 4;
 }
 
 /// A chain.
@@ -73,6 +80,15 @@ impl Batch {
     pub(crate) fn new_table(family: Family, table: &str) -> Self {
         let mut batch = Self::of(family, table);
         batch.add(NEW_TABLE, kernel::NLM_F_CREATE, |message| message.put_text(1, table));
+        batch
+    }
+
+    /// A new table that goes when the socket that made it is closed, and that nobody else may change (nft(8), "owner").
+    pub(crate) fn new_owned_table(family: Family, table: &str) -> Self {
+        let mut batch = Self::of(family, table);
+        batch.add(NEW_TABLE, kernel::NLM_F_CREATE | kernel::NLM_F_EXCL, |message| {
+            message.put_text(1, table).put(2, &OWNED.to_be_bytes())
+        });
         batch
     }
 
@@ -119,6 +135,21 @@ impl Batch {
             });
         }
         self
+    }
+
+    /// Adds to a set of fading elements; those that are in it get the new time.
+    pub(crate) fn renewed(&mut self, set: &str, elements: &[Element]) -> &mut Self {
+        if elements.is_empty() {
+            return self;
+        }
+        // What is not there cannot be removed, so it is made first.
+        self.elements(set, elements);
+        let table = self.table.clone();
+        self.add(DELETE_ELEMENT, 0, |message| {
+            let message = message.put_text(1, &table).put_text(2, set);
+            message.nest(3, |list| elements.iter().fold(list, |list, element| element.write_key(list)))
+        });
+        self.elements(set, elements)
     }
 
     fn add(&mut self, kind: u16, flags: i32, fill: impl FnOnce(Message) -> Message) -> &mut Self {

@@ -8,8 +8,10 @@ const DATA: u32 = 8;
 
 const ACCEPT: i32 = 1;
 const DROP: i32 = 0;
+const JUMP: i32 = -3;
 
 const EQUAL: u32 = 0;
+const NOT_EQUAL: u32 = 1;
 const LESS_OR_EQUAL: u32 = 3;
 const GREATER_OR_EQUAL: u32 = 5;
 
@@ -53,8 +55,12 @@ enum Expression {
     Load { field: Field, register: u32 },
     Compare { operator: u32, value: Vec<u8> },
     Lookup { set: String, inverted: bool },
-    Limited { limit: Limit },
-    Verdict { code: i32 },
+    Connection { states: u32 },
+    Limited { limit: Limit, over: bool },
+    Connections { most: u32 },
+    Masquerade,
+    Reject,
+    Verdict { code: i32, chain: Option<String> },
 }
 
 impl Rule {
@@ -75,6 +81,11 @@ impl Rule {
     /// The field has this value.
     pub(crate) fn when(self, field: Field, value: &[u8]) -> Self {
         self.compared(field, EQUAL, value)
+    }
+
+    /// The field has another value.
+    pub(crate) fn unless(self, field: Field, value: &[u8]) -> Self {
+        self.compared(field, NOT_EQUAL, value)
     }
 
     /// The field is from `first` to `last`, as numbers in the network's order.
@@ -105,17 +116,51 @@ impl Rule {
         self.with(loads).with([Expression::Lookup { set: set.to_owned(), inverted }])
     }
 
+    /// It belongs to a connection that was let through, or is about one.
+    pub(crate) fn when_reply(self) -> Self {
+        self.with([Expression::Connection { states: 0x2 | 0x4 }])
+    }
+
+    /// It belongs to no connection and begins none.
+    pub(crate) fn when_stray(self) -> Self {
+        self.with([Expression::Connection { states: 0x1 }])
+    }
+
+    /// There is more of it than the limit.
+    pub(crate) fn when_over(self, limit: Limit) -> Self {
+        self.with([Expression::Limited { limit, over: true }])
+    }
+
+    /// More connections than this are there at once.
+    pub(crate) fn when_connections_over(self, most: u32) -> Self {
+        self.with([Expression::Connections { most }])
+    }
+
     /// There is no more of it than the limit.
     pub(crate) fn when_below(self, limit: Limit) -> Self {
-        self.with([Expression::Limited { limit }])
+        self.with([Expression::Limited { limit, over: false }])
     }
 
     pub(crate) fn accept(self) -> Self {
-        self.with([Expression::Verdict { code: ACCEPT }])
+        self.with([Expression::Verdict { code: ACCEPT, chain: None }])
     }
 
     pub(crate) fn drop(self) -> Self {
-        self.with([Expression::Verdict { code: DROP }])
+        self.with([Expression::Verdict { code: DROP, chain: None }])
+    }
+
+    pub(crate) fn jump(self, chain: &str) -> Self {
+        self.with([Expression::Verdict { code: JUMP, chain: Some(chain.to_owned()) }])
+    }
+
+    /// Tells the sender that it is forbidden.
+    pub(crate) fn reject(self) -> Self {
+        self.with([Expression::Reject])
+    }
+
+    /// The sender becomes the interface's own address.
+    pub(crate) fn masquerade(self) -> Self {
+        self.with([Expression::Masquerade])
     }
 
     pub(super) fn write(&self, list: Message) -> Message {
@@ -135,8 +180,15 @@ impl Expression {
                 let data = data.put_text(1, set).put(2, &DATA.to_be_bytes());
                 data.put(5, &u32::from(*inverted).to_be_bytes())
             }),
-            Self::Limited { limit } => limited(list, *limit),
-            Self::Verdict { code } => verdict(list, *code),
+            Self::Connection { states } => connection(list, *states),
+            Self::Limited { limit, over } => limited(list, *limit, *over),
+            Self::Connections { most } => element(list, "connlimit", |data| {
+                data.put(1, &most.to_be_bytes()).put(2, &1u32.to_be_bytes())
+            }),
+            Self::Masquerade => element(list, "masq", |data| data),
+            // ICMP or ICMPv6, "administratively prohibited".
+            Self::Reject => element(list, "reject", |data| data.put(1, &2u32.to_be_bytes()).put(2, &[3])),
+            Self::Verdict { code, chain } => verdict(list, *code, chain.as_deref()),
         }
     }
 }
@@ -167,7 +219,20 @@ fn load(list: Message, field: Field, register: u32) -> Message {
     }
 }
 
-fn limited(list: Message, limit: Limit) -> Message {
+/// The state of the connection is one bit, and one of those asked for. Registers are in the host's order here.
+fn connection(list: Message, states: u32) -> Message {
+    let list = element(list, "ct", |data| data.put(1, &DATA.to_be_bytes()).put(2, &0u32.to_be_bytes()));
+    let list = element(list, "bitwise", |data| {
+        let data = data.put(1, &DATA.to_be_bytes()).put(2, &DATA.to_be_bytes()).put(3, &4u32.to_be_bytes());
+        data.nest(4, |mask| mask.put(1, &states.to_ne_bytes())).nest(5, |xor| xor.put(1, &[0; 4]))
+    });
+    element(list, "cmp", |data| {
+        let data = data.put(1, &DATA.to_be_bytes()).put(2, &NOT_EQUAL.to_be_bytes());
+        data.nest(3, |inner| inner.put(1, &[0; 4]))
+    })
+}
+
+fn limited(list: Message, limit: Limit, over: bool) -> Message {
     let Limit::Packets(rate) = limit;
     // What has come in a second may come at once.
     let burst = u32::try_from(rate).unwrap_or(u32::MAX);
@@ -176,12 +241,20 @@ fn limited(list: Message, limit: Limit) -> Message {
             .put(2, &1u64.to_be_bytes())
             .put(3, &burst.to_be_bytes())
             .put(4, &0u32.to_be_bytes())
+            .put(5, &u32::from(over).to_be_bytes())
     })
 }
 
-fn verdict(list: Message, code: i32) -> Message {
+fn verdict(list: Message, code: i32, chain: Option<&str>) -> Message {
     element(list, "immediate", |data| {
-        data.put(1, &VERDICT.to_be_bytes())
-            .nest(2, |value| value.nest(2, |verdict| verdict.put(1, &code.to_be_bytes())))
+        data.put(1, &VERDICT.to_be_bytes()).nest(2, |value| {
+            value.nest(2, |verdict| {
+                let verdict = verdict.put(1, &code.to_be_bytes());
+                match chain {
+                    Some(chain) => verdict.put_text(2, chain),
+                    None => verdict,
+                }
+            })
+        })
     })
 }

@@ -10,7 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-use super::switch::{Switch, port, unplug};
+use super::switch::{Switch, Way, port, unplug};
 use super::{refused, refused_step};
 use crate::archive::made::Made;
 use crate::cgroup::{Instance, LeafName};
@@ -41,7 +41,7 @@ pub(super) fn start_session(
     session: SessionNumber,
     machines: &[Machine],
     disks: Vec<(InstanceIndex, Ready)>,
-    switch: Switch<'_>,
+    (switch, way): (Switch<'_>, Option<Way<'_>>),
     reporter: &Reporter,
 ) -> Result<(), Refusal> {
     let operation = format!("start session {session}");
@@ -57,6 +57,9 @@ pub(super) fn start_session(
     let mounts = disks.iter().map(|(_, disk)| disk.mount());
     let switch = switch.open(ground, reporter)?;
     let switch = switch.as_ref().map(AsFd::as_fd);
+    if let Some((way, switch)) = way.zip(switch) {
+        way.open(ground, session, switch)?;
+    }
     let keep: Vec<_> = [userns.as_fd(), reporter.as_fd()].into_iter().chain(mounts).chain(switch).collect();
     isolate(ground, &keep, &operation)?;
     let (userns, beside) = (userns.as_fd(), &Beside::default());

@@ -1,15 +1,18 @@
 //! A session's switch: made here, or given.
 
 use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use super::{Plug, given_at, refused, refused_step};
 use crate::failure::StepError;
 use crate::net::port::Port;
-use crate::net::switch;
+use crate::net::uplink::{self, Uplink};
+use crate::net::{gateway, switch};
 use crate::supervisor::ground::Ground;
-use crate::supervisor::name::InstanceIndex;
-use crate::supervisor::protocol::Refusal;
+use crate::supervisor::name::{InstanceIndex, SessionNumber};
+use crate::supervisor::protocol::{Egress, Refusal};
 use crate::supervisor::worker::{Report, Reporter};
 
 const STEP: &str = "make the network";
@@ -47,6 +50,49 @@ impl<'a> Switch<'a> {
     }
 }
 
+/// The way out of a session.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Way<'a> {
+    pub(super) network: Ipv4Addr,
+    pub(super) rules: &'a Egress,
+    /// The gateway's network namespace.
+    pub(super) gateway: BorrowedFd<'a>,
+}
+
+impl Way<'_> {
+    /// Connects the switch.
+    pub(super) fn open(
+        &self,
+        ground: &Ground,
+        session: SessionNumber,
+        switch: BorrowedFd<'_>,
+    ) -> Result<(), Refusal> {
+        let (gateway, network) = (self.gateway, gateway::Network(self.network));
+        let uplink = Uplink { switch, gateway, session, network, mtu: ground.mtu };
+        uplink.connect(self.rules).map_err(|failure| refused_step(STEP, &StepError::new(STEP, failure)))
+    }
+}
+
+/// Makes the node's gateway.
+pub(super) fn make_gateway(ground: &Ground, network: Ipv4Addr, reporter: &Reporter) -> Result<(), Refusal> {
+    const STEP: &str = "make the gateway";
+    let made = gateway::create(&ground.node.link_prefix, gateway::Network(network), ground.mtu);
+    let made = made.map_err(|failure| refused_step(STEP, &StepError::new(STEP, failure)))?;
+    let descriptors = [made.namespace.as_fd(), made.table.as_fd()];
+    reporter.send(&Report::Opened, &descriptors).map_err(|error| refused(STEP, &error))
+}
+
+/// Lets addresses be reached.
+pub(super) fn permit(
+    switch: BorrowedFd<'_>,
+    group: u8,
+    addresses: &[(IpAddr, Duration)],
+) -> Result<(), Refusal> {
+    const STEP: &str = "permit addresses";
+    let permitted = uplink::permit(switch, group, addresses);
+    permitted.map_err(|failure| refused_step(STEP, &StepError::new(STEP, failure)))
+}
+
 /// Makes one that nobody has asked for yet.
 pub(super) fn make_ahead(ground: &Ground, reporter: &Reporter) -> Result<(), Refusal> {
     make(ground, &Report::Opened, reporter).map(drop)
@@ -61,7 +107,7 @@ fn make(ground: &Ground, report: &Report, reporter: &Reporter) -> Result<OwnedFd
 
 /// An instance's port on a switch.
 pub(super) fn port<'a>(ground: &Ground, switch: BorrowedFd<'a>, index: InstanceIndex) -> Port<'a> {
-    Port { switch, index, mtu: ground.mtu, leads_out: false }
+    Port { switch, index, mtu: ground.mtu }
 }
 
 /// Takes away what an instance that has ended left on the switch.

@@ -1,5 +1,7 @@
 //! What serve may ask, each with its answer and the descriptors beside it.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::archive::ArchiveOptions;
@@ -253,6 +255,16 @@ pub enum Request {
     OpenNameServer {
         /// The session; it must have a network.
         session: SessionNumber,
+    },
+    /// Lets a session reach addresses that its name server has found for a group of names of its [`Egress`](super::Egress).
+    /// What is refused for all stays so. Answer: [`Reply::Done`](super::Reply::Done).
+    Permit {
+        /// The session.
+        session: SessionNumber,
+        /// The group.
+        group: u8,
+        /// Addresses, and for how many seconds; at most [`MAX_PERMITTED`](super::MAX_PERMITTED).
+        addresses: Vec<(IpAddr, u32)>,
     },
     /// What tells of listening sockets in an instance. Answer: [`Reply::Watch`](super::Reply::Watch), descriptors:
     /// \[sock_diag(7) socket of its network, file of its cpu time\].

@@ -160,6 +160,7 @@ fn session_of(request: &Request) -> Option<SessionNumber> {
         | Request::RemoveInstance { session, .. }
         | Request::OpenSockets { session, .. }
         | Request::OpenNameServer { session }
+        | Request::Permit { session, .. }
         | Request::WatchInstance { session, .. }
         | Request::SetDeadline { session, .. }
         | Request::EndSession { session, .. }

@@ -98,6 +98,7 @@ impl Supervisor {
             }
             Request::OpenSockets { .. } => self.open_sockets(waiter, request),
             Request::OpenNameServer { session } => self.open_name_server(waiter, session),
+            Request::Permit { .. } => self.permit(waiter, request),
             Request::WatchInstance { session, instance } => self.watch_listeners(waiter, session, instance),
             Request::WatchNode => self.watch_node(),
             Request::TlsFiles => self.open_tls_files(waiter),

@@ -18,14 +18,28 @@ impl Supervisor {
         if !self.has_free_worker() {
             return Ok(Outcome::Again(request, Vec::new()));
         }
+        let Request::StartSession { session: number, instances, network, .. } = &request else {
+            return Err(refuse(RefusalKind::Invalid, "not a start of a session"));
+        };
+        self.check_start(*number, instances)?;
+        let way = match network.as_ref().and_then(|network| network.egress.as_ref()) {
+            Some(egress) => match self.find_way(*number, egress)? {
+                Some(way) => Some(way),
+                None => return Ok(Outcome::Again(request, Vec::new())),
+            },
+            None => None,
+        };
         let Request::StartSession { session: number, deadline_unix_ms, instances, network } = request else {
             return Err(refuse(RefusalKind::Invalid, "not a start of a session"));
         };
-        self.check_start(number, &instances)?;
         let mut session = Session::starting(number, deadline_unix_ms, waiter);
         let (disks, mut given) = self.take_disks(&instances);
         let plug = self.take_switch(&mut session, network, &mut given)?;
-        let job = Job::StartSession { session: number, machines: instances.clone(), disks, plug };
+        let egress = way.map(|(network, gateway, egress)| {
+            given.push(gateway);
+            (network, egress)
+        });
+        let job = Job::StartSession { session: number, machines: instances.clone(), disks, plug, egress };
         session.instances = instances.into_iter().map(|machine| self.new_instance(machine)).collect();
         self.state.sessions.insert(number, session);
         if let Err(refusal) = self.employ(Task::Start { session: number }, job, &given) {

@@ -38,6 +38,10 @@ pub(crate) struct State {
     pub(crate) last_connection: u64,
     /// Sessions, tombstones included.
     pub(crate) sessions: BTreeMap<SessionNumber, Session>,
+    /// The node's gateway: its network namespace, and what its table on the host lives by. Made for the first session
+    /// that goes out.
+    #[serde(default)]
+    pub(crate) gateway: Option<(Kept, Kept)>,
     /// Requests that wait for a free worker, oldest first.
     pub(crate) waiting: VecDeque<Waiting>,
     /// Who asked for the re-exec that wrote this down.
