@@ -18,6 +18,8 @@ pub const TERMINAL_WEBSOCKET: &str = "/api/v1/terminals/ws";
 pub const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// The host that a browser asked the proxy for; as [`FORWARDED_PROTO`].
 pub const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+/// Path of the websocket that carries a TCP connection to a port of an instance.
+pub const CONNECT_WEBSOCKET: &str = "/s/{token}/connect";
 
 /// State of every handler; clones share it.
 #[derive(Debug, Clone)]

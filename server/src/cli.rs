@@ -1,5 +1,6 @@
 //! The command line: parse, call, print.
 
+mod connect;
 mod doctor;
 mod down;
 pub(crate) mod first_images;
@@ -41,6 +42,8 @@ enum Command {
         #[command(flatten)]
         options: Box<Options>,
     },
+    /// Reach a TCP port of a session's machine at an address of this computer
+    Connect(connect::ConnectArguments),
     /// Work on the node's images
     #[command(subcommand)]
     Image(Box<image::ImageCommand>),
@@ -65,6 +68,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Supervisor(options) => match supervisor::become_guardian(&Config::load(*options)?)? {},
         Command::Down(options) => down::down(&Config::load(*options)?, &mut std::io::stdout()),
         Command::Doctor { sessions, json, options } => examine(*options, sessions, json),
+        Command::Connect(arguments) => connect::run(&arguments),
         Command::Image(command) => image::run(*command, &mut std::io::stdout()),
         Command::Oci { arguments } => std::process::exit(oci(arguments)),
         Command::Version => print_line(&format!("sandlot {}", env!("CARGO_PKG_VERSION"))),

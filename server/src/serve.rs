@@ -29,7 +29,7 @@ use tokio_rustls::TlsAcceptor;
 use self::certificate::Renewal;
 use self::connections::Front;
 use self::dispatch::Dispatch;
-use crate::app::{App, TERMINAL_WEBSOCKET};
+use crate::app::{App, CONNECT_WEBSOCKET, TERMINAL_WEBSOCKET};
 use crate::config::options::BackendKind;
 use crate::config::{Config, limits};
 use crate::db::Database;
@@ -176,6 +176,7 @@ fn upstream(config: &Config) -> anyhow::Result<Option<Arc<Upstream>>> {
 /// The router of every edge.
 fn site(app: App) -> Router {
     let router = http::router(app.clone()).route(TERMINAL_WEBSOCKET, get(ws::upgrade));
+    let router = router.route(CONNECT_WEBSOCKET, get(ws::tunnel::upgrade));
     router.with_state(app)
 }
 

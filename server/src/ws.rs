@@ -6,6 +6,7 @@ pub mod control;
 pub mod frame;
 mod receive;
 mod send;
+pub mod tunnel;
 
 use axum::extract::ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
 use axum::extract::{Query, State};

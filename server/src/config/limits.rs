@@ -118,6 +118,8 @@ pub const PORT_HEAD_TIME: Duration = Duration::from_secs(600);
 /// Bytes that a tunnel moves in one turn: all tunnels of a thread share one buffer of this size.
 pub const TUNNEL_TURN_BYTES: usize = 64 * 1024;
 
+/// Bytes of a tunnelled connection in one websocket message.
+pub const TUNNEL_MESSAGE_BYTES: usize = 16 * 1024;
 /// Ports of one instance that have a setting of their own: one row each.
 pub const PORT_SETTINGS: u32 = 256;
 /// Listening ports of one instance that are shown; a page with more links helps nobody.

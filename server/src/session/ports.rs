@@ -8,6 +8,7 @@ pub mod access;
 pub mod change;
 pub(crate) mod held;
 mod lookout;
+pub mod raw;
 pub mod watch;
 
 use std::collections::{BTreeMap, HashMap};
