@@ -8,6 +8,7 @@ import type { Ending } from "./connection";
 import { Countdown } from "./countdown";
 import { onPress, part, parts } from "./dom";
 import { startLook } from "./look";
+import { Ports } from "./ports";
 import type { Control } from "./protocol";
 import { sessionReason } from "./reasons";
 import { SearchBar } from "./search_bar";
@@ -32,6 +33,7 @@ class SessionPage implements Page {
   private readonly firstInstance = part("new-terminal").dataset.newTerminal ?? "";
   private readonly terminals = new Terminals(this.api, this, this.firstInstance);
   private readonly search = new SearchBar(part("search"), () => this.terminals.tabs.active?.screen);
+  private readonly ports = new Ports(this.api, this, parts("new-terminal").length > 1);
   private readonly countdown = new Countdown(
     part("countdown"),
     this.body.dataset.expiresAt ?? "",
@@ -46,6 +48,7 @@ class SessionPage implements Page {
     this.bindPage();
     startLook((look) => this.terminals.tabs.all.forEach((tab) => tab.wear(look)));
     exposeForTests(this.terminals.tabs);
+    this.ports.start();
     await this.takeUp(new Backoff());
   }
 

@@ -4,6 +4,16 @@ import { call } from "./api";
 import type { SessionView, TerminalTicket, TerminalView } from "./api";
 import type { Winsize } from "./protocol";
 
+export type Visibility = "private" | "link" | "closed";
+
+/** A port of a machine. */
+export interface PortView {
+  port: number;
+  url: string;
+  path_url: string;
+  visibility: Visibility;
+}
+
 export class SessionApi {
   private readonly base: string;
 
@@ -25,6 +35,15 @@ export class SessionApi {
 
   reboot(instance: string): Promise<void> {
     return call("POST", `${this.base}/instances/${encodeURIComponent(instance)}/reboot`);
+  }
+
+  changePort(instance: string, port: number, visibility: Visibility): Promise<PortView> {
+    return call("PUT", `${this.base}/instances/${encodeURIComponent(instance)}/ports/${port}`, { visibility });
+  }
+
+  /** Where the session's events are told. */
+  eventsAddress(): string {
+    return `${this.base}/events`;
   }
 
   /** The terminals whose program still runs. */
