@@ -91,6 +91,7 @@ fuzz: ## every fuzz target for a minute
 	tests/fuzz/run.sh
 
 bench: build ## latencies and throughput as ratios against a floor measured in the same run
+	@deploy/prerequisites.sh bench
 	cargo run --release -p sandlot-tests --bin sandlot-bench
 
 screenshots: dev ## the pictures of the README

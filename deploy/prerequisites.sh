@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing on a Debian host, and says what and why. Usage: prerequisites.sh run|test
-# `run` is what building and running needs; `test` adds the browser and the virtual machine.
+# Installs what is missing on a Debian host, and says what and why. Usage: prerequisites.sh run|test|bench
+# `run` is what building and running needs; `test` adds the browser and the virtual machine, `bench` what is compared with.
 set -euo pipefail
 
 declare -A reason=(
@@ -19,6 +19,8 @@ declare -A reason=(
   [umoci]="the tests compare unpacked images with its"
   [docker-registry]="the tests push to it and pull from it"
   [apache2-utils]="htpasswd makes the password file of the tests' registry"
+  [nginx-light]="the bench measures the proxy of ports beside it"
+  [wrk]="the bench loads both with it"
   [openssl]="certificates and signed tokens of the tests' registry"
   [nginx-light]="the tests run the example of a front before a node"
   [caddy]="the same"
@@ -30,10 +32,13 @@ declare -A reason=(
 need_run=(build-essential pkg-config libseccomp-dev busybox-static mmdebstrap e2fsprogs ca-certificates curl)
 need_test=("${need_run[@]}" chromium jq uidmap skopeo umoci buildah docker-registry apache2-utils openssl nginx-light caddy iproute2 nftables)
 
+need_bench=("${need_run[@]}" nginx-light wrk)
+
 case ${1-} in
   run) need=("${need_run[@]}") ;;
   test) need=("${need_test[@]}") ;;
-  *) echo "usage: $0 run|test" >&2; exit 2 ;;
+  bench) need=("${need_bench[@]}") ;;
+  *) echo "usage: $0 run|test|bench" >&2; exit 2 ;;
 esac
 
 # Packages whose services are not wanted here: the tests start the programs themselves.

@@ -91,6 +91,7 @@ pub async fn run(config: Config, prepared: Prepared, shutdown: Shutdown) -> anyh
     crate::cli::print_line(&format!("listening on {scheme}://{address}"))?;
     shutdown.spawn_to_end(end_on_signal(shutdown.clone())?);
     let dispatch = Dispatch::new(site(app.clone()), Proxy::new(app));
+    shutdown.spawn_below(end_streams(sessions.clone(), shutdown.clone()));
     connections::serve(Front { dispatch, config, tls }, listener, &shutdown).await;
     if !shutdown.finish(limits::LAST_WORK_TIME).await {
         tracing::warn!("serve ends with work under way; the next one goes on from the rows");
@@ -178,6 +179,13 @@ fn site(app: App) -> Router {
     let router = http::router(app.clone()).route(TERMINAL_WEBSOCKET, get(ws::upgrade));
     let router = router.route(CONNECT_WEBSOCKET, get(ws::tunnel::upgrade));
     router.with_state(app)
+}
+
+/// Answers of apps may have no end: those that are still on their way then are cut.
+async fn end_streams(sessions: Sessions, shutdown: Shutdown) {
+    shutdown.begun().await;
+    tokio::time::sleep(limits::LAST_STREAM_TIME).await;
+    sessions.shut_all_gates();
 }
 
 /// Ends serve, never a session, at SIGTERM or SIGINT.

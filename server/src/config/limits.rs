@@ -32,6 +32,9 @@ pub const CONNECTIONS: usize = 4096;
 /// Requests, closes and ends that are under way when serve is told to end have so long.
 pub const LAST_WORK_TIME: Duration = Duration::from_secs(6);
 
+/// Answers of apps that are on their way when serve is told to end have so long, as some never end.
+pub const LAST_STREAM_TIME: Duration = Duration::from_secs(2);
+
 /// Frame from a viewer: a paste goes in pieces of at most 64 KiB; more is a defect or an attack.
 pub const FRAME_BYTES: usize = 128 * 1024;
 /// Read buffer of a websocket; the default of 128 KiB would be most of an idle terminal's memory.

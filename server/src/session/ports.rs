@@ -239,6 +239,11 @@ impl Sessions {
         live.ports().of(instance.index()).ok_or_else(|| Error::not_found("instance"))
     }
 
+    /// Serve ends: nothing of any instance's network is held any more.
+    pub fn shut_all_gates(&self) {
+        self.shared.ports.all().iter().for_each(|ports| ports.gate.shut());
+    }
+
     /// The ports of a session's instances are reached from now on.
     pub(crate) fn open_ports(&self, live: &Live) {
         let indexes: Vec<InstanceIndex> = live.parts().instances.keys().copied().collect();

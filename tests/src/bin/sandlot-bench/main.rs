@@ -1,14 +1,15 @@
 //! `sandlot-bench`: latencies and throughput of a real node as ratios against floors measured in the same run.
 //!
 //! The floors: a plain clone + exec of the same namespaces, and a bare PTY -> websocket pump that gathers 64 KiB.
-//! Needs root. `sandlot-bench oci` measures the command line of `sandlot-oci` only, `sandlot-bench images` images only. Prints one
-//! line per figure; `SANDLOT_BENCH_SESSIONS` (default 300) is the size of the crowd.
+//! Needs root. `sandlot-bench oci` measures the command line of `sandlot-oci` only, `sandlot-bench images` images only,
+//! `sandlot-bench proxy` the proxy of ports only, beside nginx. Prints one line per figure; `SANDLOT_BENCH_SESSIONS` (default 300) is the size of the crowd.
 
 mod crowd;
 mod echo;
 mod floor;
 mod images;
 mod oci;
+mod proxy;
 mod pump;
 mod start;
 mod statistics;
@@ -34,6 +35,9 @@ fn main() -> Result<()> {
 #[expect(clippy::print_stdout, reason = "printing is what this program is for")]
 async fn measure() -> Result<()> {
     let part = std::env::args().nth(1);
+    if part.as_deref() == Some("proxy") {
+        return proxy::measure().await.map(|lines| lines.iter().for_each(|line| println!("{line}")));
+    }
     if part.as_deref() != Some("images") {
         for line in tokio::task::spawn_blocking(oci::measure).await?? {
             println!("{line}");
@@ -64,7 +68,7 @@ async fn measure() -> Result<()> {
     for line in throughput::measure(&api, &pump, &node).await? {
         println!("{line}");
     }
-    for line in crowd::measure(&api).await? {
+    for line in crowd::measure(&api).await?.into_iter().chain(proxy::measure().await?) {
         println!("{line}");
     }
     Ok(())
