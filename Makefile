@@ -9,7 +9,7 @@ STATIC := -C target-feature=+crt-static -C relocation-model=static
 SANDLOT_FLAGS ?=
 export LIBSECCOMP_LIB_PATH ?= $(shell dirname "$$(gcc -print-file-name=libseccomp.a 2>/dev/null)")
 
-.PHONY: help build run test check fmt test-vm soak conformance conformance-vm fuzz bench web oci probe test-images dev prerequisites screenshots
+.PHONY: help build run test check fmt test-vm soak conformance conformance-vm fuzz bench web oci probe test-images test-apps dev prerequisites screenshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,6 +93,11 @@ fuzz: ## every fuzz target for a minute
 bench: build ## latencies and throughput as ratios against a floor measured in the same run
 	@deploy/prerequisites.sh bench
 	cargo run --release -p sandlot-tests --bin sandlot-bench
+
+test-apps: dev target/images/node.tar ## a chat and a Vite development server through ports, in a real browser
+	npm --prefix tests/browser ci --no-audit --no-fund
+	npm --prefix tests/browser/apps ci --no-audit --no-fund
+	node --test --test-concurrency=1 tests/browser/apps.mjs
 
 screenshots: dev ## the pictures of the README
 	npm --prefix tests/browser ci --no-audit --no-fund

@@ -23,6 +23,12 @@ title = "Brief"
 description = "Over in four seconds."
 image = "tiny"
 ttl = "4s"
+
+[playgrounds.apps]
+title = "Apps"
+description = "Programs that are reached through ports."
+memory = "2 GiB"
+disk = "2 GiB"
 `;
 const CGROUP = `sandlot-browser-${process.pid}`;
 /** Making the large image takes minutes. */
@@ -43,7 +49,8 @@ export async function startNode(images = ["tiny"]) {
     await endServe(serve, "SIGKILL");
     serve = await startServe(folder, new URL(url).host);
   };
-  return { url, isOwn: true, restart, stop: () => stop(serve, folder) };
+  const command = (...words) => runCommand(folder, words);
+  return { url, isOwn: true, restart, command, stop: () => stop(serve, folder) };
 }
 
 /** Starts serve and waits for its line on stdout. */
@@ -62,6 +69,14 @@ async function startServe(folder, listen) {
     throw new Error(`start the node: it ended: ${serve.text}`);
   }
   return Object.assign(serve, { url: address().replace(/\/$/, "") });
+}
+
+/** Runs a command of the node; fails with what it says. */
+function runCommand(folder, words) {
+  const { status, stderr } = spawnSync(binary(), [...words, ...options(folder)], { encoding: "utf8", timeout: IMAGE_PATIENCE });
+  if (status !== 0) {
+    throw new Error(`sandlot ${words.join(" ")}: ${stderr}`);
+  }
 }
 
 async function endServe(serve, signal) {
