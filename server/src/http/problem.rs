@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -62,12 +62,20 @@ fn problem(status: StatusCode, slug: &str, title: &str, detail: &str) -> Respons
 }
 
 /// The answer to a path that does not exist: a page, or a problem below `/api/`.
-pub(super) async fn no_such_path(uri: Uri) -> Response {
+pub(super) async fn no_such_path(uri: Uri, headers: HeaderMap) -> Response {
     if uri.path().starts_with("/api/") {
         return Error::new(ErrorKind::NotFound, "There is nothing at this path. See /api/v1/openapi.json.")
             .into_response();
     }
-    super::pages::error_page(StatusCode::NOT_FOUND, "Not found", "There is nothing at this address.")
+    // Of the pages elsewhere that lead here, those of apps in the path form have a reason.
+    let foreign = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    let detail = if foreign {
+        "There is nothing at this address. If an app under /port/ led here, it needs an address of its own: take the \
+         link of its port from the page of the session."
+    } else {
+        "There is nothing at this address."
+    };
+    super::pages::error_page(StatusCode::NOT_FOUND, "Not found", detail)
 }
 
 /// The answer to a method that a path does not have.

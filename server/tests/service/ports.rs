@@ -208,6 +208,8 @@ async fn errors_say_what_to_do() -> Result<()> {
     let open = Port::of(&session, app.port, json!({"visibility": "link"})).await?;
     let worker = open.by_path(Method::GET, "/sw.js").header("service-worker", "script").send().await?;
     assert!(worker.text().await?.contains("address of its own"));
+    let lost = service.http.get(format!("{}/about", service.url)).header("sec-fetch-site", "cross-site");
+    assert!(lost.send().await?.text().await?.contains("an address of its own"));
     let put = async |path: &str, body: Value| session.send(Method::PUT, path, body).await;
     check_problem(put("/instances/m1/ports/80", json!({"visibility": "all"})).await?, 422, "invalid");
     check_problem(put("/instances/m9/ports/80", json!({})).await?, 404, "not-found");

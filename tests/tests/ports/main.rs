@@ -1,5 +1,6 @@
 //! Ports by URL on real containers: noticed in time, reached by both forms, cut off with their session.
 
+mod crowd;
 mod fixture;
 
 use std::time::{Duration, Instant};
