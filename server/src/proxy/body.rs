@@ -3,7 +3,7 @@
 //! Nothing is gathered: a piece is read from the app when the client has room for it.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
@@ -58,13 +58,10 @@ impl Way {
 
 impl Stream {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let mut polled = Pin::new(&mut self.incoming).poll_frame(cx);
-        if polled.is_pending() {
-            if let Some(way) = &self.way {
-                way.wire.drive(cx);
-            }
-            polled = Pin::new(&mut self.incoming).poll_frame(cx);
-        }
+        let polled = match &self.way {
+            Some(way) => poll_over(&mut self.incoming, &way.wire, cx),
+            None => Pin::new(&mut self.incoming).poll_frame(cx),
+        };
         let is_last = match &polled {
             Poll::Ready(Some(Ok(_))) => self.incoming.is_end_stream(),
             Poll::Ready(None) => true,
@@ -75,6 +72,21 @@ impl Stream {
         }
         polled
     }
+}
+
+/// The next piece. Only this task moves the bytes, so only the socket and a cut need to wake it.
+fn poll_over(
+    incoming: &mut Incoming,
+    wire: &Wire,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    let mut silent = Context::from_waker(Waker::noop());
+    let polled = Pin::new(&mut *incoming).poll_frame(&mut silent);
+    if polled.is_ready() {
+        return polled;
+    }
+    wire.drive(cx);
+    Pin::new(incoming).poll_frame(&mut silent)
 }
 
 impl Drop for Stream {

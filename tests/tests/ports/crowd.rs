@@ -12,7 +12,7 @@ use super::fixture::Events;
 const CONFIG: &str = "[limits]\nsessions_per_address = 2000\nsessions_per_node = 2000\nstarts_per_minute_per_address = 100000\n";
 const WATCHED: Duration = Duration::from_secs(10);
 
-/// `SANDLOT_CROWD` sessions, 100 without it: 1,000 take a while to start and to end.
+/// `SANDLOT_CROWD` sessions, 100 without it; a test node has ids for 400.
 #[tokio::test]
 async fn watching_idle_instances_costs_next_to_nothing() -> Result<()> {
     let count = std::env::var("SANDLOT_CROWD").ok().and_then(|text| text.parse().ok()).unwrap_or(100);
