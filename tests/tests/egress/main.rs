@@ -179,6 +179,33 @@ async fn the_way_out_outlives_serve_and_leaves_nothing() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_new_supervisor_has_a_way_out() -> Result<()> {
+    let ground = ground()?;
+    let session = ground.session("some").await?;
+    let supervisor = |signal| -> Result<()> {
+        let pid = nix::unistd::Pid::from_raw(ground.node.supervisor_pid()?.cast_signed());
+        Ok(nix::sys::signal::kill(pid, signal)?)
+    };
+    // It replaces itself, and keeps the gateway.
+    supervisor(nix::sys::signal::Signal::SIGHUP)?;
+    for session in [session, ground.session("some").await?] {
+        assert!(fetch(&session, "http://web.example/").await?.is_some());
+    }
+    // Another one makes another.
+    supervisor(nix::sys::signal::Signal::SIGKILL)?;
+    let end = std::time::Instant::now() + PATIENCE;
+    let session = loop {
+        match ground.session("some").await {
+            Err(error) if std::time::Instant::now() > end => return Err(error),
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+            Ok(session) => break session,
+        }
+    };
+    assert!(fetch(&session, "http://web.example/").await?.is_some());
+    session.close().await
+}
+
+#[tokio::test]
 async fn a_host_that_forwards_nothing_says_so() -> Result<()> {
     let ground = ground()?;
     std::fs::write("/proc/sys/net/ipv4/ip_forward", "0")?;
