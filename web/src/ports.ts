@@ -29,7 +29,7 @@ export class Ports {
   constructor(
     private readonly api: SessionApi,
     private readonly page: PortsPage,
-    private readonly manyInstances: boolean,
+    private readonly hasMany: () => boolean,
   ) {}
 
   /** Follows the server's events until the session is over, while the page is seen: a browser has few connections. */
@@ -88,7 +88,7 @@ export class Ports {
   }
 
   private add(key: string, instance: string, view: PortView): void {
-    const item = new PortItem(instance, this.manyInstances, this.api, this.page);
+    const item = new PortItem(instance, this.hasMany(), this.api, this.page);
     item.update(view);
     this.items.set(key, item);
     this.list.append(item.element);

@@ -8,6 +8,8 @@ import type { Ending } from "./connection";
 import { Countdown } from "./countdown";
 import { onPress, part, parts } from "./dom";
 import { startLook } from "./look";
+import { Machines } from "./machines";
+import type { MachinesPage } from "./machines";
 import { Ports } from "./ports";
 import type { Control } from "./protocol";
 import { sessionReason } from "./reasons";
@@ -20,7 +22,7 @@ import { Terminals } from "./terminals";
 import type { Page } from "./terminals";
 import { exposeForTests } from "./test_hooks";
 
-class SessionPage implements Page {
+class SessionPage implements Page, MachinesPage {
   readonly actions: Actions = {
     copy: () => void copy(this.terminals.tabs.active?.screen.terminal.getSelection() ?? ""),
     search: () => this.search.open(),
@@ -33,7 +35,7 @@ class SessionPage implements Page {
   private readonly firstInstance = part("new-terminal").dataset.newTerminal ?? "";
   private readonly terminals = new Terminals(this.api, this, this.firstInstance);
   private readonly search = new SearchBar(part("search"), () => this.terminals.tabs.active?.screen);
-  private readonly ports = new Ports(this.api, this, parts("new-terminal").length > 1);
+  private readonly ports = new Ports(this.api, this, () => parts("new-terminal").length > 1);
   private readonly countdown = new Countdown(
     part("countdown"),
     this.body.dataset.expiresAt ?? "",
@@ -64,6 +66,10 @@ class SessionPage implements Page {
     } else if (control.type === "notice") {
       announce(control.text);
     }
+  }
+
+  openTerminal(instance: string): Promise<void> {
+    return this.terminals.open(instance);
   }
 
   async ended(ending: Ending): Promise<boolean> {
@@ -103,12 +109,7 @@ class SessionPage implements Page {
 
   private bindButtons(): void {
     const doing = (work: () => Promise<void>) => () => void this.guarded(work);
-    for (const button of parts("new-terminal")) {
-      onPress(button, () => void this.terminals.open(button.dataset.newTerminal));
-    }
-    for (const button of parts("reboot")) {
-      onPress(button, doing(() => this.reboot(button.dataset.reboot ?? this.firstInstance)));
-    }
+    new Machines(this.api, this);
     onPress(part("extend"), doing(() => this.extend()));
     onPress(part("close-session"), () => part<HTMLDialogElement>("confirm-close").showModal());
     onPress(part("close-for-good"), doing(() => this.close()));
@@ -135,12 +136,6 @@ class SessionPage implements Page {
     this.reason = "closed";
     await this.api.close();
     this.end("closed");
-  }
-
-  private async reboot(instance: string): Promise<void> {
-    await this.api.reboot(instance);
-    announce(`${instance} starts again.`);
-    await this.terminals.open(instance);
   }
 
   /** True if the session is over; then what the server says of the reason is kept. */

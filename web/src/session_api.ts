@@ -37,6 +37,15 @@ export class SessionApi {
     return call("POST", `${this.base}/instances/${encodeURIComponent(instance)}/reboot`);
   }
 
+  /** One more machine; the answer comes when it runs. */
+  addInstance(): Promise<{ name: string }> {
+    return call("POST", `${this.base}/instances`);
+  }
+
+  removeInstance(instance: string): Promise<void> {
+    return call("DELETE", `${this.base}/instances/${encodeURIComponent(instance)}`);
+  }
+
   changePort(instance: string, port: number, visibility: Visibility): Promise<PortView> {
     return call("PUT", `${this.base}/instances/${encodeURIComponent(instance)}/ports/${port}`, { visibility });
   }

@@ -84,6 +84,10 @@ impl Sessions {
     /// When the session has ended, there is no such instance, it is starting, or the backend fails.
     pub async fn remove_instance(&self, owner: &Owner, instance: InstanceName) -> Result<()> {
         let live = self.running(owner)?;
+        if live.parts().instances.len() == 1 && live.instance_state(instance.index()).is_some() {
+            let sentence = "A session keeps its last machine. Close the session instead.";
+            return Err(Error::new(ErrorKind::Conflict, sentence));
+        }
         let before = live.change_instance(instance, InstanceState::Removing)?;
         let (sessions, index) = (self.clone(), instance.index());
         let work = async move {
