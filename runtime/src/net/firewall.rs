@@ -31,6 +31,9 @@ const FIRST: i32 = -300;
 /// Pings that the switch answers in a second.
 const PINGS: u64 = 100;
 
+/// As it stands in the frame: the kernel's own notion of it is what comes behind a virtual network's tag (IEEE 802.1Q), and
+/// no tag is to cross the switch.
+const FRAME_KIND: Field = Field::Frame(12, 2);
 const FRAME_SOURCE: (Field, u32) = (Field::Frame(6, 6), 6);
 const V4_SOURCE: (Field, u32) = (Field::Network(12, 4), 4);
 const V6_SOURCE: (Field, u32) = (Field::Network(8, 16), 16);
@@ -80,7 +83,7 @@ fn owners() -> [(&'static str, Key, Vec<Element>); 3] {
 
 fn port_rules() -> Vec<Rule> {
     let foreign = |what, set| Rule::new().unless_in(&[PORT_NAME, what], set).drop();
-    let of_type = |kind: &[u8]| Rule::new().when(Field::EtherType, kind);
+    let of_type = |kind: &[u8]| Rule::new().when(FRAME_KIND, kind);
     let own = |kind, what, set| of_type(kind).when_in(&[PORT_NAME, what], set);
     let icmpv6 = || of_type(&IPV6).when(Field::Transport, &ICMPV6);
     let mut rules = vec![

@@ -26,8 +26,6 @@ pub(crate) enum Field {
     Version,
     /// Protocol of the transport, behind all extension headers, one byte.
     Transport,
-    /// EtherType, two bytes.
-    EtherType,
     /// Of the frame: offset and length.
     Frame(u32, u32),
     /// Of the network's header.
@@ -212,7 +210,6 @@ fn load(list: Message, field: Field, register: u32) -> Message {
         Field::OutName => meta(list, 7),
         Field::Version => meta(list, 15),
         Field::Transport => meta(list, 16),
-        Field::EtherType => meta(list, 1),
         Field::Frame(offset, length) => payload(list, 0, (offset, length)),
         Field::Network(offset, length) => payload(list, 1, (offset, length)),
         Field::TransportHeader(offset, length) => payload(list, 2, (offset, length)),
