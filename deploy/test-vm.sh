@@ -12,12 +12,13 @@ short=(
   "root_unpack"
   "root_doctor"
   "first_light"
+  "networks"
   "containment a_flood_of_writes_is_slowed_down a_full_disk_stays_inside"
   # The machine has no newuidmap; that test runs on the host.
   "oci --include-ignored --skip an_ordinary_user_has_ranges_of_ids"
   "systemd_units --ignored"
 )
-long=("${short[@]}" "recovery" "soak" "bad_input" "containment" "attacks")
+long=("${short[@]}" "recovery" "soak" "bad_input" "containment" "attacks" "egress")
 case $set_name in
   short) tests=("${short[@]}") ;;
   long) tests=("${long[@]}") ;;

@@ -78,7 +78,10 @@ async fn an_open_way_leads_everywhere_but_to_what_is_refused() -> Result<()> {
     assert_eq!(fetch(&session, "http://198.51.100.10/").await?, seen);
     assert_eq!(fetch(&session, "http://web.example/").await?, seen);
     assert_eq!(fetch(&session, "http://198.51.100.10:8080/").await?, seen);
+    assert_eq!(fetch(&session, "http://[2001:db8:2::10]/").await?.as_deref(), Some("2001:db8:1::2"));
     for url in [
+        "http://[fd12::5]/",
+        "http://[2001:db8:1::2]/",
         "http://198.51.100.20/",
         "http://denied.example/",
         "http://10.20.0.5/",

@@ -16,7 +16,28 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::gettid;
 
 /// Addresses of the internet, the private ones among them that a host might reach.
-const ADDRESSES: &[&str] = &["198.51.100.10", "198.51.100.20", "10.20.0.5", "10.30.0.5", "169.254.169.254"];
+const ADDRESSES: &[&str] = &[
+    "198.51.100.10/32",
+    "198.51.100.20/32",
+    "10.20.0.5/32",
+    "10.30.0.5/32",
+    "169.254.169.254/32",
+    "2001:db8:2::10/128",
+    "fd12::5/128",
+];
+const HOST: &[&str] = &[
+    "ip addr add 203.0.113.2/24 dev eth0",
+    "ip addr add 2001:db8:1::2/64 dev eth0 nodad",
+    "ip link set eth0 up",
+    "ip route add default via 203.0.113.1",
+    "ip -6 route add default via 2001:db8:1::1",
+];
+const INTERNET: &[&str] = &[
+    "ip link set lo up",
+    "ip addr add 203.0.113.1/24 dev eth0",
+    "ip addr add 2001:db8:1::1/64 dev eth0 nodad",
+    "ip link set eth0 up",
+];
 const NAMES: &[(&str, Ipv4Addr)] = &[
     ("web.example", Ipv4Addr::new(198, 51, 100, 10)),
     ("other.example", Ipv4Addr::new(198, 51, 100, 20)),
@@ -45,19 +66,13 @@ impl World {
             ended.recv().unwrap_err();
         });
         let internet = is_ready.recv().unwrap();
-        run("ip link set lo up");
-        run(&format!("ip link add eth0 type veth peer name eth0 netns {internet}"));
-        run(
-            "ip addr add 203.0.113.2/24 dev eth0 && ip link set eth0 up && ip route add default via 203.0.113.1",
-        );
-        let own = ADDRESSES
-            .iter()
-            .map(|address| format!(" && ip addr add {address}/32 dev lo"))
-            .collect::<String>();
-        let set =
-            format!("ip link set lo up && ip addr add 203.0.113.1/24 dev eth0 && ip link set eth0 up{own}");
-        run(&format!("nsenter --net=/proc/{internet}/ns/net sh -c '{set}'"));
+        run(&format!("ip link set lo up && ip link add eth0 type veth peer name eth0 netns {internet}"));
+        HOST.iter().for_each(|words| run(words));
+        let mut set = INTERNET.iter().map(|words| (*words).to_owned()).collect::<Vec<_>>();
+        set.extend(ADDRESSES.iter().map(|address| format!("ip addr add {address} dev lo nodad")));
+        run(&format!("nsenter --net=/proc/{internet}/ns/net sh -c '{}'", set.join(" && ")));
         std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
+        std::fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1").unwrap();
         Self { _end: end }
     }
 }
@@ -83,7 +98,7 @@ fn run(words: &str) {
 fn serve() {
     let count: Arc<AtomicUsize> = Arc::default();
     for port in [80, 8080, 25, 9000] {
-        let (listener, count) = (TcpListener::bind(("0.0.0.0", port)).unwrap(), Arc::clone(&count));
+        let (listener, count) = (TcpListener::bind(("::", port)).unwrap(), Arc::clone(&count));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 count.fetch_add(1, Ordering::Relaxed);
@@ -109,7 +124,7 @@ fn answer(mut stream: TcpStream, port: u16, count: usize) -> std::io::Result<()>
     let body = match port {
         9000 => vec![b'x'; 4 << 20],
         _ if is_count => count.to_string().into_bytes(),
-        _ => stream.peer_addr()?.ip().to_string().into_bytes(),
+        _ => stream.peer_addr()?.ip().to_canonical().to_string().into_bytes(),
     };
     write!(stream, "HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n", body.len())?;
     stream.write_all(&body)
