@@ -13,6 +13,8 @@ const LINES = [
   "ls --color=always -l / | head -n 8",
   "python3 -c 'print(2 ** 64)'",
   "ps -ef --forest | tail -n 4",
+  // A link appears above the terminal.
+  "python3 -m http.server 8000 >/dev/null 2>&1 &",
 ];
 
 const node = await startNode(["tiny", PLAYGROUND]);
@@ -52,4 +54,5 @@ async function work(page) {
     await prompt(page);
   }
   await screenHas(page, /18446744073709551616/);
+  await page.getByRole("link", { name: /Port 8000/ }).waitFor();
 }
