@@ -4,6 +4,7 @@
 //! reads have two of their own and wait for nobody. `synchronous = NORMAL`: a power failure may lose the newest
 //! transactions, never the file; after one, the sessions are gone anyway.
 
+pub mod instance;
 pub mod port;
 pub mod session;
 pub mod terminal;

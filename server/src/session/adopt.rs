@@ -14,8 +14,9 @@ use super::live::{Founding, InstanceState, Live, LiveInstance};
 use super::ports::held::{NewPorts, SessionPorts};
 use super::ports::{Setting, Visibility};
 use crate::clock::UnixMillis;
+use crate::db::instance::InstanceRow;
 use crate::db::port::PortRow;
-use crate::db::session::{InstanceRow, SessionRow, SessionState};
+use crate::db::session::{SessionRow, SessionState};
 use crate::error::{ErrorKind, Result};
 use crate::id::{InstanceName, SessionId};
 

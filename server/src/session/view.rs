@@ -10,7 +10,8 @@ use super::live::{Live, LiveInstance};
 use super::ports::InstancePorts;
 use crate::auth::access::Owner;
 use crate::clock::UnixMillis;
-use crate::db::session::{InstanceRow, SessionRow, SessionState};
+use crate::db::instance::InstanceRow;
+use crate::db::session::{SessionRow, SessionState};
 use crate::error::{Error, Result};
 use crate::id::InstanceName;
 
