@@ -10,6 +10,7 @@ mod descriptors;
 mod device;
 mod executable;
 mod flood;
+mod frame;
 mod join;
 mod memory;
 mod mount;
@@ -19,6 +20,7 @@ mod open;
 mod outcome;
 mod process;
 mod release_agent;
+mod rewire;
 mod root;
 mod setuid;
 mod supervisor;
@@ -56,6 +58,9 @@ const ATTACKS: &[Attack] = &[
     attack("set-hostname", "", namespace::rename_host),
     attack("see-shared-memory", "KEY", namespace::see_shared_memory),
     attack("connect", "ADDRESS:PORT", network::connect),
+    attack("send-frames", "LINK FRAME...", frame::send_all),
+    attack("hear-frame", "LINK WANTED LAST", frame::hear),
+    attack("rewire", "delete|make|move NAMESPACE-ID LINK", rewire::other_end),
     attack("connect-abstract", "NAME", network::connect_abstract),
     attack("see-link", "", network::see_link),
     attack("see-socket", "TEXT", network::see_socket),
