@@ -64,6 +64,10 @@ async fn without_a_way_out_nothing_is_reached() -> Result<()> {
     for url in ["http://198.51.100.10/", "http://web.example/", "http://203.0.113.1/"] {
         assert_eq!(fetch(&session, url).await?, None, "{url}");
     }
+    let site = ground.node.address().port();
+    for host in ["203.0.113.2", "10.99.0.1", "127.0.0.1", "[fd53:616e:646c::1]"] {
+        assert_eq!(fetch(&session, &format!("http://{host}:{site}/healthz")).await?, None, "{host}");
+    }
     let (_, text) = session.sh("ip route").await?;
     assert!(!text.contains("default"), "{text}");
     session.close().await
@@ -97,7 +101,17 @@ async fn an_open_way_leads_everywhere_but_to_what_is_refused() -> Result<()> {
         assert_eq!(fetch(&session, url).await?, None, "{url}");
     }
     let site = ground.node.address().port();
-    for host in ["203.0.113.2", "100.64.0.1", "10.99.0.1"] {
+    // Numbers and shortened forms of the loopback lead to the instance's own.
+    let hosts = [
+        "203.0.113.2",
+        "[::ffff:203.0.113.2]",
+        "100.64.0.1",
+        "10.99.0.1",
+        "127.0.0.1",
+        "2130706433",
+        "127.1",
+    ];
+    for host in hosts {
         assert_eq!(fetch(&session, &format!("http://{host}:{site}/healthz")).await?, None, "{host}");
     }
     let (_, text) = session.sh("ping -c 1 -W 2 198.51.100.10").await?;
