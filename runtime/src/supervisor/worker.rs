@@ -11,6 +11,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -94,7 +95,7 @@ pub(crate) enum Task {
     /// It makes a switch ahead.
     SwitchAhead,
     /// It makes the gateway.
-    Gateway,
+    Gateway { network: Ipv4Addr },
     /// It removes the groups of ended execs; the kernel's counts of their instances fall with them.
     Sweep { instances: BTreeSet<(SessionNumber, InstanceIndex)> },
     /// It has become the program on disk, which looks whether it can resume.

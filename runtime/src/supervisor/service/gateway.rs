@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use super::state::Gateway;
 use super::{Handled, Outcome, Supervisor, refuse};
 use crate::supervisor::clock::Moment;
 use crate::supervisor::job::Job;
@@ -34,10 +35,10 @@ impl Supervisor {
     ) -> Result<Option<(Ipv4Addr, OwnedFd, Egress)>, Refusal> {
         let way = self.way(number)?;
         limits::check_egress(&way, egress)?;
-        if let Some((gateway, _)) = &self.state.gateway {
-            let gateway = gateway.duplicate();
+        if let Some(gateway) = &self.state.gateway {
+            let namespace = gateway.namespace.duplicate();
             let failed = |error| refuse(RefusalKind::Failed, format!("find the gateway: {error}"));
-            return Ok(Some((way.network, gateway.map_err(failed)?, egress.clone())));
+            return Ok(Some((gateway.network, namespace.map_err(failed)?, egress.clone())));
         }
         if let Some((refusal, at)) = &self.gateway.failed
             && Moment::now() < at.after(PAUSE)
@@ -45,7 +46,8 @@ impl Supervisor {
             return Err(refusal.clone());
         }
         if !self.gateway.is_under_way {
-            self.employ(Task::Gateway, Job::Gateway { network: way.network }, &[])?;
+            let network = way.network;
+            self.employ(Task::Gateway { network }, Job::Gateway { network }, &[])?;
             self.gateway.is_under_way = true;
         }
         Ok(None)
@@ -63,14 +65,20 @@ impl Supervisor {
     }
 
     /// The worker that makes the gateway is through.
-    pub(super) fn on_gateway_made(&mut self, result: Result<(), Refusal>, descriptors: Vec<OwnedFd>) {
+    pub(super) fn on_gateway_made(
+        &mut self,
+        network: Ipv4Addr,
+        result: Result<(), Refusal>,
+        descriptors: Vec<OwnedFd>,
+    ) {
         self.gateway.is_under_way = false;
         let made: Result<[OwnedFd; 2], _> = descriptors.try_into();
         match (result, made) {
             (Ok(()), Ok([namespace, table])) => {
                 log::info("the gateway is there: sessions may go out");
                 self.gateway.failed = None;
-                self.state.gateway = Some((namespace.into(), table.into()));
+                let (namespace, table) = (namespace.into(), table.into());
+                self.state.gateway = Some(Gateway { network, namespace, table });
             }
             (Ok(()), Err(_)) => log::warn("make the gateway: its worker gave too little"),
             (Err(refusal), _) => {

@@ -1,6 +1,7 @@
 //! What the supervisor holds across a re-exec, in one place.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -38,10 +39,9 @@ pub(crate) struct State {
     pub(crate) last_connection: u64,
     /// Sessions, tombstones included.
     pub(crate) sessions: BTreeMap<SessionNumber, Session>,
-    /// The node's gateway: its network namespace, and what its table on the host lives by. Made for the first session
-    /// that goes out.
+    /// The node's gateway. Made for the first session that goes out.
     #[serde(default)]
-    pub(crate) gateway: Option<(Kept, Kept)>,
+    pub(crate) gateway: Option<Gateway>,
     /// Requests that wait for a free worker, oldest first.
     pub(crate) waiting: VecDeque<Waiting>,
     /// Who asked for the re-exec that wrote this down.
@@ -55,6 +55,17 @@ impl State {
         let left = numbers.iter().map(|number| (*number, Session::left_over(*number, now)));
         self.sessions.extend(left);
     }
+}
+
+/// The way between sessions and host.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Gateway {
+    /// The addresses that it was made with; root may have named others since.
+    pub(crate) network: Ipv4Addr,
+    /// Its network namespace.
+    pub(crate) namespace: Kept,
+    /// The socket that its table on the host lives by.
+    pub(crate) table: Kept,
 }
 
 /// The guardian as the supervisor knows it.

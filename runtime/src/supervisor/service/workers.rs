@@ -32,7 +32,7 @@ impl Supervisor {
                     | Task::Sweep { .. }
                     | Task::Disk { .. }
                     | Task::SwitchAhead
-                    | Task::Gateway
+                    | Task::Gateway { .. }
                     | Task::Archive { .. }
             )
         };
@@ -223,7 +223,7 @@ impl Supervisor {
             Task::Disk { bytes, number } => {
                 self.on_disk_made(bytes, number, result, worker.descriptors.into_iter().next());
             }
-            Task::Gateway => self.on_gateway_made(result, worker.descriptors),
+            Task::Gateway { network } => self.on_gateway_made(network, result, worker.descriptors),
             Task::SwitchAhead => self.on_switch_made(result, worker.descriptors.into_iter().next()),
             Task::Clean { session } => self.on_cleaned(session, result),
             Task::Layer { waiter, .. } => self.answer(waiter, result.map(|()| (Reply::Done, Vec::new()))),
