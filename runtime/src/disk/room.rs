@@ -52,7 +52,10 @@ impl Watch {
         self.since = 0;
         let (free, reserve) = free_and_reserve(&fstatvfs(file)?);
         if free < reserve {
-            return Err(io::Error::new(io::ErrorKind::StorageFull, "the node's disk is nearly full"));
+            let [free, reserve] = [free, reserve].map(|bytes| bytes >> 20);
+            let message =
+                format!("the node's disk is nearly full: {free} MiB are free, {reserve} MiB are kept");
+            return Err(io::Error::new(io::ErrorKind::StorageFull, message));
         }
         Ok(())
     }

@@ -64,7 +64,10 @@ fn add(
         let added = if involved.has(name) {
             refuse_whole(context, action, name, involved)
         } else {
-            alternatives.iter().try_for_each(|conditions| add_call(context, action, call, conditions))
+            alternatives.iter().try_for_each(|conditions| match conditions.as_slice() {
+                [] => add_call(context, action, call, &[]),
+                conditions => first_wins(add_call(context, action, call, conditions)),
+            })
         };
         added.map_err(|source| CompileError::Rule { call: name.clone(), source })?;
     }
@@ -104,7 +107,7 @@ fn refuse_whole(
     }
 }
 
-/// Two rules may refuse one part in different ways.
+/// Two rules may answer one call, or one part of a call, in different ways: the first one does, as in our own filter.
 fn first_wins(added: Result<(), SeccompError>) -> Result<(), SeccompError> {
     match added {
         Err(error) if error.errno() == Some(SeccompErrno::EEXIST) => Ok(()),

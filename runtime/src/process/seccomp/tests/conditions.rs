@@ -123,6 +123,15 @@ fn a_rule_without_conditions_takes_the_others_in() {
     }
 }
 
+#[test]
+fn the_first_of_two_answers_to_one_condition_stands() {
+    let condition = json!([{"index": 2, "value": 5, "op": "SCMP_CMP_GE"}]);
+    let rules = [70, 71].map(|errno| rule("mkdir", errno, condition.as_array().unwrap())).to_vec();
+    let filter = Filter::compile(&profile(rules)).unwrap();
+    assert_eq!(answer(&filter, Arch::ScmpArchX86_64, 83, [5; 6]), ERRNO | 70);
+    assert_ne!(answer(&filter, Arch::ScmpArchX86_64, 83, [4; 6]), ERRNO | 70);
+}
+
 /// The arguments of a part lie in memory, so under conditions it is refused whole and allowed never.
 #[test]
 fn parts_of_other_calls_are_refused_whole() {
