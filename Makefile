@@ -75,8 +75,9 @@ test: ## everything that can run here; what CI runs
 test-vm: ## the long tests for cgroup v2 and systemd, in a virtual machine
 	@deploy/test-vm.sh long
 
-soak: dev ## 1,000 sessions and 10,000 containers of sandlot-oci made and ended; nothing may stay behind
+soak: dev ## 1,000 sessions, 500 of two instances and 10,000 containers of sandlot-oci made and ended; nothing may stay behind
 	SANDLOT_SOAK_CYCLES=1000 cargo test -p sandlot-tests --test soak -- --nocapture
+	SANDLOT_SOAK_SESSIONS=500 cargo test -p sandlot-tests --test soak_networks -- --nocapture
 	SANDLOT_SOAK_CONTAINERS=10000 cargo test -p sandlot-tests --test soak_oci -- --nocapture
 
 conformance: oci ## runc's own suite and real engines (podman, dockerd) on top of sandlot-oci

@@ -19,19 +19,18 @@ declare -A reason=(
   [umoci]="the tests compare unpacked images with its"
   [docker-registry]="the tests push to it and pull from it"
   [apache2-utils]="htpasswd makes the password file of the tests' registry"
-  [nginx-light]="the bench measures the proxy of ports beside it"
   [wrk]="the bench loads both with it"
   [openssl]="certificates and signed tokens of the tests' registry"
-  [nginx-light]="the tests run the example of a front before a node"
-  [caddy]="the same"
+  [nginx-light]="the tests run the example of a front before a node, the bench measures the proxy of ports beside it"
+  [caddy]="the tests run the other example of a front"
+  [sqlite3]="the tests read the rows of a node"
   [iproute2]="the tests make networks of their own to try the way out of sessions"
   [nftables]="the tests look at the rules of networks, and take guards away to see that attacks succeed then"
   [uidmap]="the runtime's tests map ranges of ids for an ordinary user"
   [qemu-system-x86]="the tests for cgroup v2 and systemd boot a virtual machine"
 )
 need_run=(build-essential pkg-config libseccomp-dev busybox-static mmdebstrap e2fsprogs ca-certificates curl)
-need_test=("${need_run[@]}" chromium jq uidmap skopeo umoci buildah docker-registry apache2-utils openssl nginx-light caddy iproute2 nftables)
-
+need_test=("${need_run[@]}" chromium jq uidmap skopeo umoci buildah docker-registry apache2-utils openssl nginx-light caddy iproute2 nftables sqlite3)
 need_bench=("${need_run[@]}" nginx-light wrk)
 
 case ${1-} in

@@ -147,10 +147,30 @@ impl Session {
     /// # Errors
     /// When the terminal is refused or its websocket is.
     pub async fn terminal(&self) -> Result<Terminal> {
+        self.terminal_of("m1").await
+    }
+
+    /// The same on the instance of this name.
+    ///
+    /// # Errors
+    /// As [`Session::terminal`].
+    pub async fn terminal_of(&self, instance: &str) -> Result<Terminal> {
         let body = json!({ "rows": 24, "cols": 80 });
-        let (status, body) = self.request(Method::POST, "/instances/m1/terminals", Some(body)).await?;
+        let path = format!("/instances/{instance}/terminals");
+        let (status, body) = self.request(Method::POST, &path, Some(body)).await?;
         ensure!(status == StatusCode::CREATED, "open a terminal: {status} {body}");
         self.api.attach(&body).await
+    }
+
+    /// Adds an instance as the playground has it, and returns its name.
+    ///
+    /// # Errors
+    /// When the answer is not 201.
+    pub async fn add_instance(&self) -> Result<String> {
+        let (status, body) = self.request(Method::POST, "/instances", None).await?;
+        ensure!(status == StatusCode::CREATED, "add an instance: {status} {body}");
+        let name = body.get("name").and_then(Value::as_str).context("no name")?;
+        Ok(name.to_owned())
     }
 
     /// Runs a program in the first instance and returns the answer.

@@ -2,12 +2,13 @@
 //!
 //! The floors: a plain clone + exec of the same namespaces, and a bare PTY -> websocket pump that gathers 64 KiB.
 //! Needs root. `sandlot-bench oci` measures the command line of `sandlot-oci` only, `sandlot-bench images` images only,
-//! `sandlot-bench proxy` the proxy of ports only, beside nginx. Prints one line per figure; `SANDLOT_BENCH_SESSIONS` (default 300) is the size of the crowd.
+//! `sandlot-bench proxy` the proxy of ports only, beside nginx, `sandlot-bench networks` the networks of sessions only. Prints one line per figure; `SANDLOT_BENCH_SESSIONS` (default 300) is the size of the crowd.
 
 mod crowd;
 mod echo;
 mod floor;
 mod images;
+mod networks;
 mod oci;
 mod proxy;
 mod pump;
@@ -37,6 +38,9 @@ async fn measure() -> Result<()> {
     let part = std::env::args().nth(1);
     if part.as_deref() == Some("proxy") {
         return proxy::measure().await.map(|lines| lines.iter().for_each(|line| println!("{line}")));
+    }
+    if part.as_deref() == Some("networks") {
+        return networks::measure().await.map(|lines| lines.iter().for_each(|line| println!("{line}")));
     }
     if part.as_deref() != Some("images") {
         for line in tokio::task::spawn_blocking(oci::measure).await?? {
@@ -68,7 +72,11 @@ async fn measure() -> Result<()> {
     for line in throughput::measure(&api, &pump, &node).await? {
         println!("{line}");
     }
-    for line in crowd::measure(&api).await?.into_iter().chain(proxy::measure().await?) {
+    for line in crowd::measure(&api).await? {
+        println!("{line}");
+    }
+    drop(node);
+    for line in networks::measure().await?.into_iter().chain(proxy::measure().await?) {
         println!("{line}");
     }
     Ok(())
