@@ -6,7 +6,6 @@
 pub mod look;
 pub mod pass;
 mod stock;
-pub mod upload;
 pub mod wire;
 
 use std::io;
@@ -143,11 +142,11 @@ impl Gate {
         drop::<(Vec<Idle>, Vec<OwnedFd>)>((old, stock));
     }
 
-    /// Room for one more connection. It ends when the pass is dropped.
+    /// Room for one more connection to this port. It ends when the pass is dropped.
     ///
     /// # Errors
     /// When the gate is shut or there are too many.
-    pub fn pass(self: &Arc<Self>) -> Result<Pass, ConnectError> {
+    pub fn pass(self: &Arc<Self>, port: u16) -> Result<Pass, ConnectError> {
         let mut inner = self.lock();
         if !inner.open {
             return Err(ConnectError::Shut);
@@ -157,7 +156,7 @@ impl Gate {
         }
         inner.passes += 1;
         drop(inner);
-        Ok(Pass::new(Arc::clone(self)))
+        Ok(Pass::new(Arc::clone(self), port))
     }
 
     /// A new connection to a port: each of the families in this order, until one is not refused.

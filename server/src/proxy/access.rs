@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, COOKIE, HeaderValue, ORIGIN, SET_COOKIE};
+use hyper::header::{ACCEPT, COOKIE, HOST, HeaderValue, ORIGIN, SET_COOKIE};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 
-use super::address::{self, Address, Form};
+use super::address::{Address, Form};
 use super::body::Body;
 use super::page::{self, Page};
 use super::visit::Visit;
@@ -60,7 +60,10 @@ impl Proxy {
         ports: Arc<InstancePorts>,
         port: u16,
     ) -> Visit {
-        let host = address::host(request.uri().authority().map(|a| a.as_str()), request.headers());
+        let host = match request.uri().authority() {
+            Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+            None => request.headers().get(HOST).filter(|host| host.to_str().is_ok()).cloned(),
+        };
         Visit {
             setting: ports.setting(port),
             ports,
@@ -70,9 +73,7 @@ impl Proxy {
                 Form::Path { prefix } => Some(prefix.clone()),
             },
             scheme: if self.app.is_https(request.headers()) { "https" } else { "http" },
-            host: host
-                .and_then(|host| HeaderValue::from_str(host).ok())
-                .unwrap_or(HeaderValue::from_static("")),
+            host: host.unwrap_or(HeaderValue::from_static("")),
             peer: peer.ip().to_canonical(),
             trusts_peer: self.app.config.trusted_proxies.trusts(peer.ip().to_canonical()),
         }

@@ -2,14 +2,15 @@
 //!
 //! Nothing is gathered: a piece is read from the app when the client has room for it.
 
+use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::instance::gate::pass::Pass;
-use crate::instance::gate::wire::Wire;
+use crate::instance::gate::wire::Arrived;
 
 /// A body.
 #[derive(Debug)]
@@ -17,94 +18,59 @@ pub enum Body {
     /// A text that is there already, or nothing.
     Text(Option<Bytes>),
     /// What an app sends.
-    Stream(Box<Stream>),
+    Stream(Stream),
 }
 
 /// What an app sends.
 #[derive(Debug)]
 pub struct Stream {
-    incoming: Incoming,
-    way: Option<Way>,
-}
-
-/// The connection that a body comes over; given back when the body is at its end, closed when it is dropped before.
-#[derive(Debug)]
-pub(super) struct Way {
-    pub(super) pass: Pass,
-    pub(super) port: u16,
-    pub(super) wire: Wire,
+    /// Until all has come: given back at the end, closed when it is dropped before.
+    pass: Option<Pass>,
+    /// Bytes to come, where the app said it.
+    left: Option<u64>,
 }
 
 impl Body {
     /// Nothing.
     pub(super) const EMPTY: Self = Self::Text(None);
 
-    /// What comes over `way`; one that is empty gives the connection back at once.
-    pub(super) fn stream(incoming: Incoming, way: Way) -> Self {
-        if incoming.is_end_stream() {
-            way.leave();
-            return Self::EMPTY;
+    /// What comes through `pass`, which is given back at once when all of it has come.
+    pub(super) fn of(arrived: Arrived, pass: Pass) -> Self {
+        match arrived {
+            Arrived::Whole(text) => {
+                pass.leave();
+                Self::Text(Some(text).filter(|text| !text.is_empty()))
+            }
+            Arrived::Streams(left) => Self::Stream(Stream { pass: Some(pass), left }),
         }
-        Self::Stream(Box::new(Stream { incoming, way: Some(way) }))
-    }
-}
-
-impl Way {
-    fn leave(self) {
-        let Self { pass, port, wire } = self;
-        pass.leave(port, wire);
     }
 }
 
 impl Stream {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let polled = match &self.way {
-            Some(way) => poll_over(&mut self.incoming, &way.wire, cx),
-            None => Pin::new(&mut self.incoming).poll_frame(cx),
-        };
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let Some(wire) = self.pass.as_ref().and_then(Pass::wire) else { return Poll::Ready(None) };
+        let polled = wire.poll_frame(cx);
         let is_last = match &polled {
-            Poll::Ready(Some(Ok(_))) => self.incoming.is_end_stream(),
+            Poll::Ready(Some(Ok(frame))) => {
+                let size = frame.data_ref().map_or(0, |piece| piece.len() as u64);
+                self.left = self.left.map(|left| left.saturating_sub(size));
+                wire.is_at_end()
+            }
             Poll::Ready(None) => true,
             _ => false,
         };
-        if is_last && let Some(way) = self.way.take() {
-            way.leave();
+        if is_last && let Some(pass) = self.pass.take() {
+            pass.leave();
         }
         polled
     }
 }
 
-/// The next piece. Only this task moves the bytes, so only the socket and a cut need to wake it.
-fn poll_over(
-    incoming: &mut Incoming,
-    wire: &Wire,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-    let mut silent = Context::from_waker(Waker::noop());
-    let polled = Pin::new(&mut *incoming).poll_frame(&mut silent);
-    if polled.is_ready() {
-        return polled;
-    }
-    wire.drive(cx);
-    Pin::new(incoming).poll_frame(&mut silent)
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        if let Some(way) = self.way.take() {
-            way.pass.drop_wire(&way.wire);
-        }
-    }
-}
-
 impl HttpBody for Body {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = io::Error;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match self.get_mut() {
             Self::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Self::Stream(stream) => stream.poll(cx),
@@ -114,14 +80,14 @@ impl HttpBody for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Text(text) => text.is_none(),
-            Self::Stream(stream) => stream.incoming.is_end_stream(),
+            Self::Stream(stream) => stream.pass.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
-            Self::Stream(stream) => stream.incoming.size_hint(),
+            Self::Stream(stream) => stream.left.map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }

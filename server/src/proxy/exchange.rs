@@ -1,24 +1,29 @@
 //! One request to an app and its answer: over a connection that waits there, else over a new one.
 
-use std::time::{Duration, Instant};
+use std::io;
 
-use hyper::body::{Body as HttpBody, Incoming};
+use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::Proxy;
-use super::body::{Body, Way};
+use super::body::Body;
 use super::page::Page;
 use super::visit::Visit;
 use super::{answer, request, tunnel};
 use crate::config::limits;
 use crate::error::ErrorKind;
 use crate::instance::gate::ConnectError;
-use crate::instance::gate::pass::{Pass, SendError};
-use crate::instance::gate::upload::Upload;
-use crate::instance::gate::wire::Wire;
+use crate::instance::gate::pass::Pass;
+use crate::instance::gate::wire::Arrived;
+use crate::instance::gate::wire::upload::Upload;
 
-/// A connection that has waited less than this is not about to be closed by the app.
-const SURELY_OPEN: Duration = Duration::from_millis(500);
+/// There is no answer.
+enum Failure {
+    /// There is no connection.
+    Connect(ConnectError),
+    /// It broke, or what came over it is none.
+    Unanswered(io::Error),
+}
 
 impl Proxy {
     /// Sends the request to the port and gives its answer.
@@ -30,70 +35,47 @@ impl Proxy {
         let upgrade = request::upgrade_of(request.headers(), request.version())
             .map(|_| hyper::upgrade::on(&mut request));
         request::rewrite(&mut request, &visit);
-        let pass = visit.ports.gate().pass().map_err(|error| refusal(&visit, &error))?;
-        let sent = tokio::time::timeout(limits::PORT_HEAD_TIME, send(&pass, &visit, request.map(Some)));
-        let (wire, mut response) = match sent.await {
+        let mut pass = visit.ports.gate().pass(visit.port).map_err(|error| refusal(&visit, &error))?;
+        let mut request = request.map(Upload::new);
+        let sent = tokio::time::timeout(limits::PORT_HEAD_TIME, send(&mut pass, &visit, &mut request));
+        let mut answer = match sent.await {
             Ok(sent) => sent.map_err(|error| failure(&visit, &error))?,
             Err(_) => return Err(Page::SLOW),
         };
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             let client = upgrade.ok_or(Page::BROKEN)?;
-            let head = tunnel::begin(self, &visit, client, Way { pass, port: visit.port, wire }, response);
-            return Ok(head);
+            return Ok(tunnel::begin(self, &visit, client, pass, answer));
         }
-        answer::rewrite(response.headers_mut(), &visit);
-        let way = Way { pass, port: visit.port, wire };
-        Ok(response.map(|incoming| Body::stream(incoming, way)))
+        answer::rewrite(answer.headers_mut(), &visit);
+        Ok(answer.map(|arrived| Body::of(arrived, pass)))
     }
 }
 
+/// Over a connection that waits there, else over a new one. The app may close a waiting one just when it is used: what
+/// can be said twice is said again, and what was not said.
 async fn send(
-    pass: &Pass,
+    pass: &mut Pass,
     visit: &Visit,
-    request: Request<Option<Incoming>>,
-) -> Result<(Wire, Response<Incoming>), SendError> {
-    let mut request = request.map(Upload);
-    while let Some((wire, since)) = pass.take_idle(visit.port) {
-        let again = copy_for_retry(&request, since);
+    request: &mut Request<Upload>,
+) -> Result<Response<Arrived>, Failure> {
+    let may_repeat = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+        && request.body().is_at_end();
+    while let Some(wire) = pass.take_idle() {
         match wire.send(request).await {
-            Ok(response) => return Ok((wire, response)),
-            Err(error) => {
-                pass.drop_wire(&wire);
-                request = match error {
-                    SendError::Broken(_, Some(unsent)) => *unsent,
-                    error => again.ok_or(error)?,
-                };
-            }
+            Ok(answer) => return Ok(answer),
+            Err(broken) if may_repeat || broken.is_unsent => {}
+            Err(broken) => return Err(Failure::Unanswered(broken.error)),
         }
     }
-    let families = visit.ports.families(visit.port);
-    let wire = pass.open(visit.port, families).await.map_err(SendError::Connect)?;
-    match wire.send(request).await {
-        Ok(response) => Ok((wire, response)),
-        Err(error) => {
-            pass.drop_wire(&wire);
-            Err(error)
-        }
-    }
+    // Boxed because it is seldom needed, and large.
+    let wire = Box::pin(pass.open(visit.ports.families(visit.port))).await.map_err(Failure::Connect)?;
+    wire.send(request).await.map_err(|broken| Failure::Unanswered(broken.error))
 }
 
-/// The app may close a waiting connection just when it is used: what can be said twice is kept for that.
-fn copy_for_retry(request: &Request<Upload>, since: Instant) -> Option<Request<Upload>> {
-    let may_repeat = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !may_repeat || !request.body().is_end_stream() || since.elapsed() < SURELY_OPEN {
-        return None;
-    }
-    let mut copy = Request::new(Upload(None));
-    request.method().clone_into(copy.method_mut());
-    request.uri().clone_into(copy.uri_mut());
-    request.headers().clone_into(copy.headers_mut());
-    Some(copy)
-}
-
-fn failure(visit: &Visit, error: &SendError) -> Page {
-    match error {
-        SendError::Connect(error) => refusal(visit, error),
-        SendError::Broken(error, _) => {
+fn failure(visit: &Visit, failure: &Failure) -> Page {
+    match failure {
+        Failure::Connect(error) => refusal(visit, error),
+        Failure::Unanswered(error) => {
             let (session, instance, port) = (visit.ports.session(), visit.ports.instance(), visit.port);
             tracing::debug!(%session, %instance, port, %error, "port {port} of {instance} gave no answer");
             Page::BROKEN

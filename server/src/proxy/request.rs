@@ -1,5 +1,7 @@
 //! The head of a request, from what the client sent to what the app gets.
 
+use std::fmt::Write;
+
 use hyper::header::{
     CONNECTION, COOKIE, EXPECT, FORWARDED, HOST, HeaderName, HeaderValue, ORIGIN, PROXY_AUTHORIZATION,
     REFERER, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
@@ -139,7 +141,8 @@ fn forward(headers: &mut HeaderMap, visit: &Visit) {
             headers.remove(name);
         }
     }
-    chain.push_str(&visit.peer.to_string());
+    // Writing to a string cannot fail.
+    write!(chain, "{}", visit.peer).ok();
     headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static(visit.scheme));
     headers.entry(FORWARDED_HOST).or_insert_with(|| visit.host.clone());
     headers.entry(FORWARDED_PORT).or_insert_with(|| port_of(visit));
@@ -153,8 +156,8 @@ fn forward(headers: &mut HeaderMap, visit: &Visit) {
 fn port_of(visit: &Visit) -> HeaderValue {
     let host = visit.host();
     let named = host.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
-    let default = if visit.scheme == "https" { "443" } else { "80" };
-    HeaderValue::from_str(named.unwrap_or(default)).unwrap_or(HeaderValue::from_static("80"))
+    let default = HeaderValue::from_static(if visit.scheme == "https" { "443" } else { "80" });
+    named.and_then(|port| HeaderValue::from_str(port).ok()).unwrap_or(default)
 }
 
 /// HTTP/2 sends cookies in pieces; an app of HTTP/1 expects one header.

@@ -8,17 +8,18 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
-use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue, UPGRADE};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::body::{Body, Way};
+use super::body::Body;
 use super::visit::Visit;
 use super::{Proxy, answer};
 use crate::config::limits;
+use crate::instance::gate::pass::Pass;
+use crate::instance::gate::wire::Arrived;
 
 /// Turns of one direction before others have theirs.
 const TURNS: usize = 8;
@@ -32,8 +33,8 @@ pub(super) fn begin(
     proxy: &Proxy,
     visit: &Visit,
     client: OnUpgrade,
-    way: Way,
-    response: Response<Incoming>,
+    pass: Pass,
+    response: Response<Arrived>,
 ) -> Response<Body> {
     let protocol = response.headers().get(UPGRADE).cloned();
     let mut head = response.map(|_| Body::EMPTY);
@@ -41,9 +42,9 @@ pub(super) fn begin(
     *head.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     head.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers_mut().extend(protocol.map(|protocol| (UPGRADE, protocol)));
-    let shut = way.pass.gate().shut_signal();
+    let shut = pass.gate().shut_signal();
     let tunnel = async move {
-        let ended = shut.run_until_cancelled_owned(join(client, way)).await;
+        let ended = shut.run_until_cancelled_owned(join(client, pass)).await;
         if let Some(Err(error)) = ended {
             tracing::debug!(%error, "a tunnel broke");
         }
@@ -52,11 +53,9 @@ pub(super) fn begin(
     head
 }
 
-async fn join(client: OnUpgrade, way: Way) -> io::Result<()> {
-    let Way { pass, wire, .. } = way;
+async fn join(client: OnUpgrade, mut pass: Pass) -> io::Result<()> {
     let client = client.await.map_err(io::Error::other)?;
-    pass.forget(&wire);
-    let Some((app, first)) = wire.into_stream().await else { return Ok(()) };
+    let Some((app, first)) = pass.take_stream() else { return Ok(()) };
     copy(TokioIo::new(client), app, first).await?;
     drop(pass);
     Ok(())

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::service::{Service, service_fn};
+use hyper::service::service_fn;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
@@ -65,9 +65,9 @@ pub(super) async fn serve(front: Front, listener: TcpListener, shutdown: &Shutdo
 async fn one(front: Front, stream: TcpStream, peer: SocketAddr, shutdown: Shutdown) {
     // A keystroke's echo must not wait for more bytes; without it things are slower, not wrong.
     drop(stream.set_nodelay(true));
-    let visitor = front.dispatch.to(peer);
     let entrance = Entrance::of(&front.config, peer.ip());
-    let service = service_fn(move |request| visitor.call(entrance.admit(request)));
+    let dispatch = front.dispatch;
+    let service = service_fn(move |request| dispatch.clone().answer(entrance.admit(request), peer));
     let ended = match front.tls {
         None => http::speak_1(stream, service, &shutdown).await,
         Some(tls) => match handshake::open(&tls, stream, &shutdown).await {

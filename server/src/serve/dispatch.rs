@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::Router;
@@ -18,16 +19,12 @@ use crate::proxy::{self, Proxy};
 
 /// Site and ports; clones share them.
 #[derive(Debug, Clone)]
-pub(super) struct Dispatch {
+pub(super) struct Dispatch(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     site: Router,
     ports: Proxy,
-}
-
-/// The same for one connection.
-#[derive(Debug, Clone)]
-pub(super) struct Visitor {
-    dispatch: Dispatch,
-    peer: SocketAddr,
 }
 
 /// The body of either's answer.
@@ -39,29 +36,23 @@ pub(super) enum Body {
 
 impl Dispatch {
     pub(super) fn new(site: Router, ports: Proxy) -> Self {
-        Self { site, ports }
+        Self(Arc::new(Parts { site, ports }))
     }
 
-    /// What serves the connection of `peer`.
-    pub(super) fn to(&self, peer: SocketAddr) -> Visitor {
-        Visitor { dispatch: self.clone(), peer }
-    }
-}
-
-impl Service<Request<Incoming>> for Visitor {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
-
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let peer = self.peer;
-        if let Some(address) = self.dispatch.ports.address(&request) {
-            let ports = self.dispatch.ports.clone();
-            return Box::pin(async move { Ok(ports.serve(address, request, peer).await.map(Body::Port)) });
+    /// Answers a request of `peer`.
+    pub(super) async fn answer(
+        self,
+        mut request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Result<Response<Body>, Infallible> {
+        let Parts { site, ports } = &*self.0;
+        if let Some(address) = ports.address(&request) {
+            return Ok(ports.serve(address, request, peer).await.map(Body::Port));
         }
         request.extensions_mut().insert(ConnectInfo(peer));
-        let answer = TowerToHyperService::new(self.dispatch.site.clone()).call(request);
-        Box::pin(async move { Ok(answer.await?.map(Body::Site)) })
+        // Boxed so that a request to a port needs no room for it.
+        let answer = Box::pin(TowerToHyperService::new(site.clone()).call(request));
+        Ok(answer.await?.map(Body::Site))
     }
 }
 

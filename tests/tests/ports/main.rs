@@ -1,5 +1,6 @@
 //! Ports by URL on real containers: noticed in time, reached by both forms, cut off with their session.
 
+mod answers;
 mod crowd;
 mod fixture;
 

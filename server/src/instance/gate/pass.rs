@@ -3,33 +3,27 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use hyper::Request;
-use hyper::client::conn::TrySendError;
+use bytes::Bytes;
 use sandlot_runtime::supervisor::protocol::SocketFamily;
+use tokio::net::TcpStream;
 
-use super::upload::Upload;
 use super::wire::{Idle, Wire};
 use super::{ConnectError, Gate};
 use crate::config::limits;
 
-/// Room for one connection; dropping it makes room for another.
+/// Room for one connection to a port, and the connection. Dropping it closes the connection, whatever is on the way,
+/// and makes room for another.
 #[derive(Debug)]
 pub struct Pass {
     gate: Arc<Gate>,
-}
-
-/// A request could not be sent or was not answered.
-#[derive(Debug)]
-pub enum SendError {
-    /// There is no connection.
-    Connect(ConnectError),
-    /// The connection broke before an answer; where nothing was sent the request is here.
-    Broken(hyper::Error, Option<Box<Request<Upload>>>),
+    port: u16,
+    /// The gate has it, too, to cut it.
+    wire: Option<Wire>,
 }
 
 impl Pass {
-    pub(super) fn new(gate: Arc<Gate>) -> Self {
-        Self { gate }
+    pub(super) fn new(gate: Arc<Gate>, port: u16) -> Self {
+        Self { gate, port, wire: None }
     }
 
     /// The gate that it leads through.
@@ -37,57 +31,68 @@ impl Pass {
         &self.gate
     }
 
-    /// An HTTP connection that waits for a request to this port, and since when.
-    pub fn take_idle(&self, port: u16) -> Option<(Wire, Instant)> {
+    /// Its HTTP connection.
+    pub fn wire(&self) -> Option<&Wire> {
+        self.wire.as_ref()
+    }
+
+    /// Takes an HTTP connection that waits for a request.
+    pub fn take_idle(&mut self) -> Option<&Wire> {
         loop {
-            let Idle { wire, since, .. } = {
+            self.close();
+            {
                 let mut inner = self.gate.lock();
-                let at = inner.idle.iter().rposition(|idle| idle.port == port)?;
-                let idle = inner.idle.remove(at);
-                inner.wires.push(idle.wire.clone());
-                idle
-            };
-            if wire.is_usable() {
-                return Some((wire, since));
+                let at = inner.idle.iter().rposition(|idle| idle.port == self.port)?;
+                let wire = inner.idle.remove(at).wire;
+                inner.wires.push(wire.clone());
+                self.wire = Some(wire);
             }
-            self.drop_wire(&wire);
+            if self.wire.as_ref().is_some_and(Wire::is_usable) {
+                return self.wire.as_ref();
+            }
         }
     }
 
-    /// A new HTTP connection to this port.
+    /// Opens a new HTTP connection.
     ///
     /// # Errors
     /// When there is none.
-    pub async fn open(&self, port: u16, families: [SocketFamily; 2]) -> Result<Wire, ConnectError> {
-        let stream = self.gate.connect(port, families).await?;
-        let wire = Wire::over(stream).await.map_err(|e| ConnectError::Io(std::io::Error::other(e)))?;
+    pub async fn open(&mut self, families: [SocketFamily; 2]) -> Result<&Wire, ConnectError> {
+        self.close();
+        let stream = self.gate.connect(self.port, families).await?;
+        let wire = Wire::over(stream);
         let mut inner = self.gate.lock();
         if !inner.open {
             return Err(ConnectError::Shut);
         }
         inner.wires.push(wire.clone());
-        Ok(wire)
+        drop(inner);
+        Ok(self.wire.insert(wire))
     }
 
-    /// Leaves a connection for the next request, if it can take one.
-    pub fn leave(&self, port: u16, wire: Wire) {
+    /// Leaves the connection for the next request, if it can take one.
+    pub fn leave(mut self) {
+        let Some(wire) = self.wire.take() else { return };
         let keep = wire.is_usable();
         let mut inner = self.gate.lock();
         inner.forget(&wire);
         if keep && inner.open && inner.idle.len() < limits::PORT_IDLE_CONNECTIONS {
-            inner.idle.push(Idle { port, since: Instant::now(), wire });
+            inner.idle.push(Idle { port: self.port, since: Instant::now(), wire });
         }
     }
 
-    /// A connection goes on as something else than HTTP, in the hands of its holder.
-    pub fn forget(&self, wire: &Wire) {
-        self.gate.lock().forget(wire);
+    /// The connection goes on as something else than HTTP, in the caller's hands; with what was read of it already.
+    pub fn take_stream(&mut self) -> Option<(TcpStream, Bytes)> {
+        let wire = self.wire.take()?;
+        self.gate.lock().forget(&wire);
+        wire.into_stream()
     }
 
-    /// A connection is of no more use.
-    pub fn drop_wire(&self, wire: &Wire) {
-        self.gate.lock().forget(wire);
-        wire.cut();
+    fn close(&mut self) {
+        if let Some(wire) = self.wire.take() {
+            self.gate.lock().forget(&wire);
+            wire.cut();
+        }
     }
 }
 
@@ -101,13 +106,7 @@ impl super::Inner {
 
 impl Drop for Pass {
     fn drop(&mut self) {
+        self.close();
         self.gate.lock().passes -= 1;
-    }
-}
-
-impl From<TrySendError<Request<Upload>>> for SendError {
-    fn from(mut failed: TrySendError<Request<Upload>>) -> Self {
-        let request = failed.take_message().map(Box::new);
-        Self::Broken(failed.into_error(), request)
     }
 }

@@ -1,23 +1,26 @@
-//! One HTTP/1.1 connection to a port. It has no task of its own: whoever waits for its answer moves its bytes, so a
-//! request never wakes another thread. Cutting it frees the socket at once and wakes whoever waits.
+//! One HTTP/1.1 connection to a port (RFC 9112), from the client's end. It has no task of its own: whoever waits for its
+//! answer moves its bytes, so a request never wakes another thread. Cutting it frees the socket at once and wakes
+//! whoever waits.
+//!
+//! What is on the other end is the session's own program: it can mislead nobody but those who asked for it.
 
-use std::pin::pin;
+mod connection;
+mod framing;
+mod head;
+pub mod upload;
+
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
+use hyper::body::Frame;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::pass::SendError;
-use super::upload::Upload;
-use crate::config::limits;
-
-type Connection = http1::Connection<TokioIo<TcpStream>, Upload>;
+use self::connection::Connection;
+use self::upload::Upload;
 
 /// The connection; clones are the same one.
 #[derive(Debug, Clone)]
@@ -28,17 +31,27 @@ pub struct Wire {
 #[derive(Debug, Default)]
 struct Shared {
     /// Gone once it was cut.
-    ends: Option<Ends>,
+    connection: Option<Connection>,
     /// Whoever moved its bytes last.
     waker: Option<Waker>,
 }
 
+/// What has come of an answer's body with its head.
 #[derive(Debug)]
-struct Ends {
-    sender: SendRequest<Upload>,
-    connection: Connection,
-    /// It has ended by itself, or is something else than HTTP from now on.
-    ended: bool,
+pub enum Arrived {
+    /// All of it, or there is none.
+    Whole(Bytes),
+    /// The rest is to be asked for; its length where it is known.
+    Streams(Option<u64>),
+}
+
+/// A request was not answered.
+#[derive(Debug)]
+pub struct Unanswered {
+    /// Why.
+    pub error: io::Error,
+    /// Whether the same request can be sent over another connection: nothing of it was sent.
+    pub is_unsent: bool,
 }
 
 /// A connection that waits for a request.
@@ -51,69 +64,51 @@ pub(super) struct Idle {
 
 impl Wire {
     /// Speaks HTTP over a stream.
-    pub(super) async fn over(stream: TcpStream) -> hyper::Result<Self> {
-        let builder = http1::Builder::new().max_buf_size(limits::PORT_HEAD_BYTES).to_owned();
-        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
-        let ends = Ends { sender, connection, ended: false };
-        Ok(Self { shared: Arc::new(Mutex::new(Shared { ends: Some(ends), waker: None })) })
+    pub(super) fn over(stream: TcpStream) -> Self {
+        let connection = Some(Connection::over(stream));
+        Self { shared: Arc::new(Mutex::new(Shared { connection, waker: None })) }
     }
 
-    /// Sends a request and waits for the head of its answer.
+    /// Sends a request and waits for the head of its answer. The body is taken from the request unless it is unsent.
     ///
     /// # Errors
     /// When the connection breaks or is cut.
-    pub async fn send(&self, request: Request<Upload>) -> Result<Response<Incoming>, SendError> {
-        let sent = match &mut self.lock().ends {
-            Some(ends) => ends.sender.try_send_request(request),
-            None => return Err(SendError::Connect(super::ConnectError::Shut)),
-        };
-        let mut sent = pin!(sent);
-        std::future::poll_fn(|cx| {
-            self.drive(cx);
-            // Only this task moves the bytes, so only the socket and a cut need to wake it.
-            sent.as_mut().poll(&mut Context::from_waker(Waker::noop())).map_err(SendError::from)
+    pub async fn send(&self, request: &mut Request<Upload>) -> Result<Response<Arrived>, Unanswered> {
+        let begun = self.with(|connection| connection.begin(request));
+        begun.map_err(|error| Unanswered { error, is_unsent: true })?;
+        let answered = std::future::poll_fn(|cx| self.poll(cx, Connection::poll_answer)).await;
+        answered.map_err(|error| {
+            let unsent = self.with(|connection| Ok(connection.take_unsent())).ok().flatten();
+            let is_unsent = unsent.map(|upload| *request.body_mut() = upload).is_some();
+            Unanswered { error, is_unsent }
         })
-        .await
     }
 
-    /// Moves whatever bytes can be moved now; wakes the task of `cx` when there are more.
-    pub fn drive(&self, cx: &mut Context<'_>) {
-        let mut shared = self.lock();
-        let shared = &mut *shared;
-        let Some(ends) = &mut shared.ends else { return };
-        ends.drive(cx);
-        match &mut shared.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            None => shared.waker = Some(cx.waker().clone()),
-        }
+    /// The next piece of an answer that streams.
+    pub fn poll_frame(&self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.poll(cx, |connection, cx| Poll::Ready(Ok(ready!(connection.poll_frame(cx)))))
+            .map(|polled| polled.unwrap_or_else(|error| Some(Err(error))))
+    }
+
+    /// Whether the answer is at its end.
+    pub fn is_at_end(&self) -> bool {
+        self.lock().connection.as_ref().is_none_or(Connection::is_at_end)
     }
 
     /// Whether it stands and can take a request. Looks at the socket.
     pub(super) fn is_usable(&self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        let mut shared = self.lock();
-        let Some(ends) = &mut shared.ends else { return false };
-        ends.drive(&mut cx);
-        !ends.ended && ends.sender.is_ready()
+        self.lock().connection.as_mut().is_some_and(Connection::is_usable)
     }
 
     /// The stream itself with what was read of it already, after an answer that switches protocols.
-    pub async fn into_stream(self) -> Option<(TcpStream, Bytes)> {
-        std::future::poll_fn(|cx| {
-            self.drive(cx);
-            let ended = self.lock().ends.as_ref().is_none_or(|ends| ends.ended);
-            if ended { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
-        let ends = self.lock().ends.take()?;
-        let parts = ends.connection.into_parts();
-        Some((parts.io.into_inner(), parts.read_buf))
+    pub(super) fn into_stream(self) -> Option<(TcpStream, Bytes)> {
+        self.lock().connection.take().map(Connection::into_stream)
     }
 
     /// Closes it, whoever uses it.
     pub(super) fn cut(&self) {
         let shared = std::mem::take(&mut *self.lock());
-        drop(shared.ends);
+        drop(shared.connection);
         if let Some(waker) = shared.waker {
             waker.wake();
         }
@@ -123,14 +118,33 @@ impl Wire {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
+    /// Polls the connection for the task of `cx`, which a cut wakes.
+    fn poll<T>(
+        &self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Connection, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let mut shared = self.lock();
+        let Shared { connection, waker } = &mut *shared;
+        let polled = poll(connection.as_mut().ok_or_else(was_cut)?, cx);
+        if polled.is_pending() {
+            match waker {
+                Some(waker) => waker.clone_from(cx.waker()),
+                None => *waker = Some(cx.waker().clone()),
+            }
+        }
+        polled
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Connection) -> io::Result<T>) -> io::Result<T> {
+        self.lock().connection.as_mut().ok_or_else(was_cut).and_then(act)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Ends {
-    fn drive(&mut self, cx: &mut Context<'_>) {
-        // What it ended with, the request's own answer tells.
-        self.ended = self.ended || self.connection.poll_without_shutdown(cx).is_ready();
-    }
+fn was_cut() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "the instance's ports were shut")
 }

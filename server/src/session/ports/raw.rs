@@ -28,7 +28,7 @@ impl Sessions {
     /// When nothing listens there, or the instance does not run.
     pub async fn connect_port(&self, owner: &Owner, instance: InstanceName, port: u16) -> Result<RawPort> {
         let ports = self.ports_of(owner, instance)?;
-        let pass = ports.gate().pass()?;
+        let pass = ports.gate().pass(port)?;
         let shut = ports.gate().shut_signal();
         let stream = ports.gate().connect(port, ports.families(port)).await?;
         Ok(RawPort { stream, shut, pass })
