@@ -178,8 +178,16 @@ impl Session {
     /// # Errors
     /// When the answer is not 200.
     pub async fn exec(&self, argv: &[&str]) -> Result<Value> {
-        let (status, body) =
-            self.request(Method::POST, "/instances/m1/exec", Some(json!({ "argv": argv }))).await?;
+        self.exec_at("m1", argv).await
+    }
+
+    /// As [`Session::exec`], in this instance.
+    ///
+    /// # Errors
+    /// As [`Session::exec`].
+    pub async fn exec_at(&self, instance: &str, argv: &[&str]) -> Result<Value> {
+        let below = format!("/instances/{instance}/exec");
+        let (status, body) = self.request(Method::POST, &below, Some(json!({ "argv": argv }))).await?;
         ensure!(status == StatusCode::OK, "exec {argv:?}: {status} {body}");
         Ok(body)
     }
@@ -189,7 +197,15 @@ impl Session {
     /// # Errors
     /// As [`Session::exec`].
     pub async fn sh(&self, line: &str) -> Result<(i64, String)> {
-        let body = self.exec(&["/bin/sh", "-c", line]).await?;
+        self.sh_at("m1", line).await
+    }
+
+    /// As [`Session::sh`], in this instance.
+    ///
+    /// # Errors
+    /// As [`Session::exec`].
+    pub async fn sh_at(&self, instance: &str, line: &str) -> Result<(i64, String)> {
+        let body = self.exec_at(instance, &["/bin/sh", "-c", line]).await?;
         let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let code = body.get("exit_code").and_then(Value::as_i64).unwrap_or(-1);
         Ok((code, text("stdout") + &text("stderr")))

@@ -3,11 +3,13 @@
 pub mod api;
 pub mod authority;
 pub mod bundle;
+pub mod firewall;
 pub mod instance;
 pub mod kernel;
 pub mod leaks;
 pub mod node;
 pub mod oci;
+pub mod place;
 pub mod registry;
 pub mod terminal;
 pub mod wait;

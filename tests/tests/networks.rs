@@ -24,18 +24,9 @@ fn node() -> Result<TestNode> {
     TestNode::with(Options { config: CONFIG.to_owned(), ..Options::default() })
 }
 
-async fn run(session: &Session, instance: &str, line: &str) -> Result<(i64, String)> {
-    let body = json!({ "argv": ["sh", "-c", line] });
-    let (status, body) =
-        session.request(Method::POST, &format!("/instances/{instance}/exec"), Some(body)).await?;
-    ensure!(status == StatusCode::OK, "{line}: {status} {body}");
-    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
-    Ok((body["exit_code"].as_i64().unwrap_or(-1), text("stdout") + &text("stderr")))
-}
-
-/// The same, which must succeed.
+/// A line in an instance's shell, which must succeed.
 async fn output(session: &Session, instance: &str, line: &str) -> Result<String> {
-    let (code, output) = run(session, instance, line).await?;
+    let (code, output) = session.sh_at(instance, line).await?;
     ensure!(code == 0, "{line}: {code} {output}");
     Ok(output)
 }
@@ -55,7 +46,7 @@ async fn instances_know_each_other_by_name() -> Result<()> {
     assert_eq!(output(&session, "m2", fetch).await?, "from-web\n");
     let found = output(&session, "m2", "nslookup 10.99.0.11").await?;
     assert!(found.contains("name = web"), "{found}");
-    let (code, output) = run(&session, "m2", "nslookup example.com").await?;
+    let (code, output) = session.sh_at("m2", "nslookup example.com").await?;
     assert!(code != 0 && output.contains("NXDOMAIN"), "{output}");
     session.close().await
 }
@@ -75,7 +66,7 @@ async fn instances_come_and_go() -> Result<()> {
     assert_eq!(status, StatusCode::CONFLICT, "{refused}");
     let (status, _) = session.request(Method::DELETE, "/instances/m2", None).await?;
     assert_eq!(status, StatusCode::NO_CONTENT);
-    let (code, _) = run(&session, "m1", "ping -c 1 -W 1 10.99.0.12").await?;
+    let (code, _) = session.sh_at("m1", "ping -c 1 -W 1 10.99.0.12").await?;
     assert_ne!(code, 0);
     let (status, refused) = session.request(Method::POST, "/instances", Some(wish)).await?;
     assert_eq!(status, StatusCode::CONFLICT, "{refused}");

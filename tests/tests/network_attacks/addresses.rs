@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 
 use crate::guard::Guard;
 use crate::lab::{Lab, Net};
-use crate::place::Said;
+use sandlot_tests::place::Said;
 
 /// Something of the node that listens within the switch.
 const SERVICE: &str = "echo started; exec busybox httpd -f -p 8080";

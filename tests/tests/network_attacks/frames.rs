@@ -6,7 +6,7 @@ use sandlot_runtime::net::plan::SWITCH;
 use crate::frame::{self, ATTACK, LAST, hex, instance};
 use crate::guard::Guard;
 use crate::lab::{Lab, Net};
-use crate::place::Said;
+use sandlot_tests::place::Said;
 
 struct Case {
     name: &'static str,

@@ -1,8 +1,8 @@
-//! What keeps a session's network in order, and how a test takes it away: by nft(8), as root of the host.
+//! What keeps a session's network in order, and how a test takes it away.
 
-use anyhow::{Context, Result};
-
-use crate::place::Place;
+use anyhow::Result;
+use sandlot_tests::firewall::{add_rule, remove_rule};
+use sandlot_tests::place::Place;
 
 /// A guard of the switch.
 #[derive(Debug, Clone, Copy)]
@@ -19,20 +19,9 @@ impl Guard<'_> {
     /// Takes away this one and no other.
     pub(crate) fn remove(self, switch: &Place) -> Result<()> {
         match self {
-            Self::Rule(words) => {
-                let rules = switch.output(&["nft", "-a", "list", "chain", "bridge", "ports", "from_port"])?;
-                let rule = rules.lines().find(|line| words.iter().all(|word| line.contains(word)));
-                let handle = rule.and_then(|line| line.rsplit(' ').next());
-                let handle = handle.with_context(|| format!("no rule with {words:?} in {rules}"))?;
-                let delete = ["nft", "delete", "rule", "bridge", "ports", "from_port", "handle", handle];
-                switch.output(&delete).map(drop)
-            }
-            Self::Ports(what) => add(switch, &format!("bridge ports from_port {what} accept")),
-            Self::Input(what) => add(switch, &format!("inet switch input {what} accept")),
+            Self::Rule(words) => remove_rule(switch, "bridge ports from_port", words),
+            Self::Ports(what) => add_rule(switch, "bridge ports from_port", &format!("{what} accept")),
+            Self::Input(what) => add_rule(switch, "inet switch input", &format!("{what} accept")),
         }
     }
-}
-
-fn add(switch: &Place, rule: &str) -> Result<()> {
-    switch.output(&["nft", &format!("add rule {rule}")]).map(drop)
 }

@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, ensure};
 use sandlot_tests::api::{Api, Session};
 use sandlot_tests::node::{Options, TestNode, binary};
-
-use crate::place::{self, Place, Said};
+use sandlot_tests::place::{self, Place, Said};
 
 const CONFIG: &str = r#"
 [playgrounds.lab]
@@ -61,35 +60,17 @@ impl Lab {
     pub(crate) async fn net(&self) -> Result<Net> {
         let supervisor = self.node.supervisor_pid()?;
         let inodes = |places: &[Place]| places.iter().map(Place::inode).collect::<Result<BTreeSet<_>>>();
-        let (before, known) = (inodes(&place::held_by(supervisor)?)?, self.first_processes()?);
+        let (before, known) =
+            (inodes(&place::held_by(supervisor)?)?, place::first_processes(self.node.cgroup_parent())?);
         let session = self.api.create("lab").await?;
         let mut new = place::held_by(supervisor)?;
         new.retain(|place| place.inode().is_ok_and(|inode| !before.contains(&inode)));
         let switch = new.into_iter().next().context("the supervisor holds no new switch")?;
-        let mut machines = self.first_processes()?;
+        let mut machines = place::first_processes(self.node.cgroup_parent())?;
         machines.retain(|machine| !known.contains(machine));
         ensure!(machines.len() == 3, "not three machines: {machines:?}");
         let instances = machines.into_iter().map(|(_, pid)| Place::Instance(pid)).collect();
         Ok(Net { session, instances, switch, probe: self.probe().display().to_string() })
-    }
-
-    /// The first process of each instance, after the name of its cgroup, which is in the order of the instances.
-    fn first_processes(&self) -> Result<BTreeSet<(String, u32)>> {
-        let mut found = BTreeSet::new();
-        for entry in fs::read_dir("/proc")?.flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-            let text = |name: &str| fs::read_to_string(entry.path().join(name)).unwrap_or_default();
-            let groups = text("cgroup");
-            let place = format!("/{}/sessions/", self.node.cgroup_parent());
-            let group = groups.lines().find_map(|line| line.split_once(&place)).map(|(_, below)| below);
-            let is_first = text("status").lines().any(|line| {
-                line.strip_prefix("NSpid:").is_some_and(|ids| ids.split_whitespace().last() == Some("1"))
-            });
-            if let (Some(group), true) = (group, is_first) {
-                found.insert((group.to_owned(), pid));
-            }
-        }
-        Ok(found)
     }
 }
 

@@ -10,6 +10,7 @@ mod frame;
 mod frames;
 mod guard;
 mod lab;
-mod place;
+mod neighbours;
+mod others;
 mod poisoning;
 mod rewiring;

@@ -5,7 +5,7 @@ use sandlot_runtime::net::plan::Mac;
 
 use crate::frame::{self, ATTACK, LAST, hex, instance};
 use crate::lab::{Lab, Net};
-use crate::place::Said;
+use sandlot_tests::place::Said;
 
 /// Multicast that a bridge keeps to itself (IEEE 802.1D, table 7-10), and that passes no chain of the ports.
 const TO_BRIDGES: [[u8; 6]; 3] =

@@ -5,7 +5,7 @@ use reqwest::Method;
 
 use crate::guard::Guard;
 use crate::lab::{Lab, Net};
-use crate::place::{Place, Said};
+use sandlot_tests::place::{Place, Said};
 
 /// A switch as it must not be, in a namespace of the session's own user namespace: the attacker's end, and the other.
 const CARELESS: &str = r#"
