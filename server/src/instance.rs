@@ -171,6 +171,11 @@ impl Backend {
         }
     }
 
+    /// Whether instances have networks of their own.
+    pub fn has_networks(&self) -> bool {
+        matches!(self, Self::Container(_))
+    }
+
     /// The sockets, UDP and TCP, on which the session's instances ask for names; `None` where they have no network.
     ///
     /// # Errors

@@ -69,7 +69,7 @@ impl Sessions {
             self.parts().backend.set_deadline(live.number(), deadline).await?;
         }
         self.settle_instances(live, state).await?;
-        self.serve_names(live);
+        self.serve_names(live, None);
         self.adopt_terminals(live, state).await?;
         self.finish_vanished_terminals(live, state).await?;
         tracing::info!(session = %live.id(), "session {} adopted", live.id());

@@ -109,7 +109,6 @@ impl Sessions {
         };
         match born {
             Ok(live) => {
-                self.serve_names(&live);
                 self.run_start_commands(&live, &playground);
                 Ok(Started { session: SessionView::of(&live), api_token, url_token })
             }
@@ -212,8 +211,14 @@ impl Sessions {
             ports,
         });
         self.add_live(&live);
-        match self.parts().db.mark_running(id.as_str()).await {
-            Ok(true) => Ok(live),
+        // The first program of a session may ask for a name at once.
+        let (marked, sockets) =
+            tokio::join!(self.parts().db.mark_running(id.as_str()), self.open_names(&live));
+        match marked {
+            Ok(true) => {
+                self.serve_names(&live, sockets);
+                Ok(live)
+            }
             Ok(false) | Err(_) if live.ending().is_some() => {
                 Err(Error::new(ErrorKind::Ended, "This session has ended."))
             }
