@@ -1,61 +1,20 @@
 //! The way out of a session, against servers in network namespaces of the test's own.
 #![expect(clippy::unwrap_used, reason = "a test may panic, also in its fixtures")]
 
+mod ground;
+mod guard;
+mod names;
+mod question;
+mod rebinding;
+mod refusals;
+mod service;
 mod world;
 
 use anyhow::Result;
+use ground::{fetch, ground};
 use reqwest::StatusCode;
-use sandlot_tests::api::{Api, Session};
-use sandlot_tests::node::{Options, TestNode};
+use sandlot_tests::api::Api;
 use sandlot_tests::wait::{self, PATIENCE};
-use world::World;
-
-const CONFIG: &str = r#"
-name-servers = ["203.0.113.1"]
-
-[playgrounds.none]
-image = "tiny"
-
-[playgrounds.open]
-image = "tiny"
-egress = "nat"
-egress_deny = ["198.51.100.20", "denied.example"]
-egress_bandwidth = "1 MiB"
-
-[playgrounds.some]
-image = "tiny"
-egress = "nat"
-egress_allow = ["web.example:80", "198.51.100.20:8080", "10.20.0.0/16"]
-
-[playgrounds.slow]
-image = "tiny"
-egress = "nat"
-egress_connections = 5
-"#;
-
-struct Ground {
-    node: TestNode,
-    _world: World,
-}
-
-/// A node whose host is this thread's network namespace.
-fn ground() -> Result<Ground> {
-    let world = World::enter();
-    let node = TestNode::with(Options { config: CONFIG.to_owned(), ..Options::default() })?;
-    Ok(Ground { node, _world: world })
-}
-
-impl Ground {
-    async fn session(&self, playground: &str) -> Result<Session> {
-        Api::new(&self.node.url())?.create(playground).await
-    }
-}
-
-/// What a web server answers, or nothing. (Debian's static busybox crashes at `wget -T`.)
-async fn fetch(session: &Session, url: &str) -> Result<Option<String>> {
-    let (code, text) = session.sh(&format!("timeout 3 wget -qO- {url} 2>&1")).await?;
-    Ok((code == 0).then(|| text.trim().to_owned()))
-}
 
 #[tokio::test]
 async fn without_a_way_out_nothing_is_reached() -> Result<()> {

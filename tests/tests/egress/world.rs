@@ -4,8 +4,10 @@
 //! this thread: 203.0.113.2 eth0 ~~~ 203.0.113.1 another thread: web servers at many addresses, a name server
 //! ```
 
+mod names;
+
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,15 +17,30 @@ use std::time::Duration;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::gettid;
 
+use names::Names;
+
 /// Addresses of the internet, the private ones among them that a host might reach.
 const ADDRESSES: &[&str] = &[
     "198.51.100.10/32",
     "198.51.100.20/32",
     "10.20.0.5/32",
     "10.30.0.5/32",
+    "172.16.0.5/32",
+    "192.168.0.5/32",
+    "100.127.0.5/32",
+    "168.63.129.16/32",
     "169.254.169.254/32",
+    "192.0.0.192/32",
+    "198.18.0.5/32",
     "2001:db8:2::10/128",
     "fd12::5/128",
+    "fd00:ec2::254/128",
+    // 10.20.0.5 and 169.254.169.254 in the forms that IPv6 has for IPv4.
+    "::a14:5/128",
+    "64:ff9b::a9fe:a9fe/128",
+    "64:ff9b:1::a14:5/128",
+    "2001:0:a14:5::1/128",
+    "2002:a14:5::1/128",
 ];
 const HOST: &[&str] = &[
     "ip addr add 203.0.113.2/24 dev eth0",
@@ -38,15 +55,9 @@ const INTERNET: &[&str] = &[
     "ip addr add 2001:db8:1::1/64 dev eth0 nodad",
     "ip link set eth0 up",
 ];
-const NAMES: &[(&str, Ipv4Addr)] = &[
-    ("web.example", Ipv4Addr::new(198, 51, 100, 10)),
-    ("other.example", Ipv4Addr::new(198, 51, 100, 20)),
-    ("denied.example", Ipv4Addr::new(198, 51, 100, 10)),
-    ("private.example", Ipv4Addr::new(10, 20, 0, 5)),
-    ("metadata.example", Ipv4Addr::new(169, 254, 169, 254)),
-];
 
 pub(crate) struct World {
+    pub(crate) names: Names,
     /// The thread that has the internet ends when this is dropped.
     _end: mpsc::Sender<()>,
 }
@@ -58,11 +69,14 @@ impl World {
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
         let (ready, is_ready) = mpsc::channel();
         let (end, ended) = mpsc::channel::<()>();
+        let names = Names::new();
+        let server = names.clone();
         std::thread::spawn(move || {
             unshare(CloneFlags::CLONE_NEWNET).unwrap();
             ready.send(gettid()).unwrap();
             // The host connects the two meanwhile; servers on every address need no link.
             serve();
+            server.serve();
             ended.recv().unwrap_err();
         });
         let internet = is_ready.recv().unwrap();
@@ -73,7 +87,7 @@ impl World {
         run(&format!("nsenter --net=/proc/{internet}/ns/net sh -c '{}'", set.join(" && ")));
         std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
         std::fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1").unwrap();
-        Self { _end: end }
+        Self { names, _end: end }
     }
 }
 
@@ -94,10 +108,10 @@ fn run(words: &str) {
     output(words);
 }
 
-/// Web servers on all addresses at a few ports, and a name server.
+/// Web servers on all addresses at a few ports.
 fn serve() {
     let count: Arc<AtomicUsize> = Arc::default();
-    for port in [80, 8080, 25, 9000] {
+    for port in [80, 8080, 25, 465, 587, 9000] {
         let (listener, count) = (TcpListener::bind(("::", port)).unwrap(), Arc::clone(&count));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -107,13 +121,6 @@ fn serve() {
             }
         });
     }
-    let names = UdpSocket::bind("0.0.0.0:53").unwrap();
-    std::thread::spawn(move || {
-        let mut query = [0; 512];
-        while let Ok((length, from)) = names.recv_from(&mut query) {
-            drop(names.send_to(&resolve(&query[..length]), from));
-        }
-    });
 }
 
 /// Whoever asks sees the address that it came from, how many have come, or much at port 9000.
@@ -128,26 +135,4 @@ fn answer(mut stream: TcpStream, port: u16, count: usize) -> std::io::Result<()>
     };
     write!(stream, "HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n", body.len())?;
     stream.write_all(&body)
-}
-
-/// One answer of type A, or none (RFC 1035, section 4.1).
-fn resolve(query: &[u8]) -> Vec<u8> {
-    let mut at = 12;
-    let mut labels = Vec::new();
-    while query[at] != 0 {
-        let length = usize::from(query[at]);
-        labels.push(String::from_utf8_lossy(&query[at + 1..=at + length]).to_lowercase());
-        at += length + 1;
-    }
-    let is_a = query[at + 1..at + 3] == [0, 1];
-    let known = NAMES.iter().find(|(name, _)| *name == labels.join("."));
-    let mut reply = query[..at + 5].to_vec();
-    (reply[2], reply[3]) = (reply[2] | 0x80, if known.is_some() { 0x80 } else { 0x83 });
-    let address = known.filter(|_| is_a).map(|(_, address)| address.octets());
-    reply[6..12].copy_from_slice(&[0, u8::from(address.is_some()), 0, 0, 0, 0]);
-    if let Some(address) = address {
-        reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
-        reply.extend(address);
-    }
-    reply
 }
