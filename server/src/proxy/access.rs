@@ -32,6 +32,9 @@ impl Proxy {
         request: &Request<Incoming>,
         peer: SocketAddr,
     ) -> Result<Visit, Refusal> {
+        if request.method() == Method::CONNECT {
+            return Err(Box::new(Page::NO_WAY_THROUGH.present(request.headers())));
+        }
         let sessions = &self.app.sessions;
         let by_token = sessions.ports_by_hash(&address.hash);
         let by_grant = match (&address.form, address.port) {

@@ -45,7 +45,7 @@ fn at_authority<'a>(rest: &'a str, visit: &Visit) -> Option<&'a str> {
         _ if !is_app => None,
         "" => Some("/"),
         // A path of the host, and never what a browser takes for another host.
-        _ if path.starts_with('/') && !path.starts_with("//") => Some(path),
+        _ if path.starts_with('/') && !path.starts_with("//") && !path.starts_with("/\\") => Some(path),
         _ => None,
     }
 }
@@ -77,6 +77,7 @@ mod tests {
         assert_eq!(moved("/login", &visit), None);
         assert_eq!(moved("http://localhost:80/a?b", &visit).as_deref(), Some("/a?b"));
         assert_eq!(moved("http://localhost:80//evil.example", &visit), None);
+        assert_eq!(moved("http://localhost:80/\\evil.example", &visit), None);
         assert_eq!(moved("http://localhost:81/a", &visit), None);
     }
 }

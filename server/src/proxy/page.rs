@@ -78,6 +78,11 @@ impl Page {
         "The app gave no answer in time",
         "It took the request and did not answer it. The terminal of the machine may say more.",
     );
+    pub(super) const NO_WAY_THROUGH: Self = Self::fixed(
+        StatusCode::NOT_IMPLEMENTED,
+        "This leads nowhere else",
+        "A port takes requests for itself; it connects to no other address. sandlot connect reaches what is not HTTP.",
+    );
     pub(super) const FAILED: Self = Self::fixed(
         StatusCode::BAD_GATEWAY,
         "The port cannot be reached",

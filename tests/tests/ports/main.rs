@@ -3,6 +3,7 @@
 mod answers;
 mod crowd;
 mod fixture;
+mod targets;
 
 use std::time::{Duration, Instant};
 
