@@ -24,8 +24,10 @@ wait
 "#;
 
 /// What an attacker asks of the other end of its `eth0`, by the number that the kernel tells everybody.
-const REWIRINGS: [[&str; 4]; 3] = [
+const REWIRINGS: [[&str; 4]; 4] = [
     ["rewire", "make", "0", "mine"],
+    // The bridge, by its number.
+    ["rewire", "stack", "0", "2"],
     ["rewire", "delete", "0", "p0"],
     // The last, for it takes the end away.
     ["rewire", "move", "0", "eth0"],
@@ -74,6 +76,17 @@ fn links(place: &Place) -> Result<Vec<String>> {
     Ok(text.lines().filter_map(|line| line.split(": ").nth(1)).map(str::to_owned).collect())
 }
 
+/// Makes a link of the same name and addresses again; its other end is one's own.
+const MAKE_AGAIN: &str = r#"
+set -eu
+ip link delete eth0
+ip link add eth0 address 02:53:4c:00:00:13 type veth peer name p2
+ip link set p2 up
+ip address add 10.99.0.13/24 dev eth0
+ip link set eth0 up
+! busybox ping -c 1 -W 1 10.99.0.12
+"#;
+
 /// Takes the link to another network of one's own, speaks from there as another, and ends that network with it.
 const MOVE_AWAY: &str = r#"
 set -eu
@@ -96,12 +109,12 @@ async fn what_one_does_to_its_own_link_is_its_own_affair() -> Result<()> {
     let net = lab.net().await?;
     let (first, second, third) = (&net.instances[0], &net.instances[1], &net.instances[2]);
     first.output(&["sh", "-c", MOVE_AWAY])?;
-    third.output(&["ip", "link", "delete", "eth0"])?;
+    third.output(&["sh", "-c", MAKE_AGAIN])?;
     sandlot_tests::wait::until("the end of both ports", sandlot_tests::wait::PATIENCE, || {
         (links(&net.switch).ok()? == ["lo", "br0", "p1@if2"]).then_some(())
     })?;
     ping(second, "10.99.0.1")?;
-    // It gets a new one where it starts anew.
+    // It gets a good one where it starts anew.
     let (status, body) = net.session.request(Method::POST, "/instances/m3/reboot", None).await?;
     ensure!(status.is_success(), "{status} {body}");
     ping(second, "10.99.0.13")?;

@@ -60,7 +60,7 @@ const ATTACKS: &[Attack] = &[
     attack("connect", "ADDRESS:PORT", network::connect),
     attack("send-frames", "LINK FRAME...", frame::send_all),
     attack("hear-frame", "LINK WANTED LAST", frame::hear),
-    attack("rewire", "delete|make|move NAMESPACE-ID LINK", rewire::other_end),
+    attack("rewire", "delete|make|move|stack NAMESPACE-ID LINK", rewire::other_end),
     attack("connect-abstract", "NAME", network::connect_abstract),
     attack("see-link", "", network::see_link),
     attack("see-socket", "TEXT", network::see_socket),

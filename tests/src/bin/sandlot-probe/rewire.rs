@@ -16,10 +16,13 @@ const NEW_LINK: u16 = kernel::RTM_NEWLINK;
 const DELETE_LINK: u16 = kernel::RTM_DELLINK;
 const SET_LINK: u16 = kernel::RTM_SETLINK;
 /// include/uapi/linux/if_link.h.
+const LOWER_LINK: u16 = 5;
+const LOWER_NAMESPACE: u16 = 37;
 const TARGET_NAMESPACE: u16 = 46;
 const HEADER: usize = 16;
 
-/// Deletes a link of the namespace, makes one there, or moves one's own there.
+/// Deletes a link of the namespace, makes one there, moves one's own there, or makes one here upon one that is there,
+/// which is named by its number.
 pub(crate) fn other_end(arguments: &[String]) -> Outcome {
     let word = |index| argument::<String>(arguments, index);
     match (word(0), argument::<i32>(arguments, 1), word(2)) {
@@ -38,6 +41,11 @@ fn message(what: &str, namespace: i32, link: &str) -> Option<Vec<u8>> {
         "delete" => request(DELETE_LINK, 0, &by_name),
         "make" => request(NEW_LINK, create, &[by_name, kind("bridge")].concat()),
         "move" => request(SET_LINK, 0, &by_name),
+        "stack" => {
+            let lower = attribute(LOWER_LINK, &link.parse::<u32>().ok()?.to_ne_bytes());
+            let place = attribute(LOWER_NAMESPACE, &namespace.to_ne_bytes());
+            request(NEW_LINK, create, &[lower, place, name("mine"), kind("macvlan")].concat())
+        }
         _ => return None,
     })
 }
