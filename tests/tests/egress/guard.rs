@@ -28,7 +28,11 @@ impl Guard {
             Self::GatewayInput => add_rule(&ground.gateway()?, "inet gateway input", "accept"),
             Self::GatewayForward => add_rule(&ground.gateway()?, "inet gateway forward", "accept"),
             Self::Host => {
-                world::output("ip link set sl-out name other-out");
+                // Older kernels rename no link that is up, and one that goes down loses its IPv6 addresses unless told.
+                world::output(
+                    "echo 1 >/proc/sys/net/ipv6/conf/sl-out/keep_addr_on_down && ip link set sl-out down && \
+                     ip link set sl-out name other-out && ip link set other-out up",
+                );
                 Ok(())
             }
         }
