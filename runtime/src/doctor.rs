@@ -31,6 +31,8 @@ pub struct Node {
     pub disk: Wish,
     /// Name of the link by which sessions go out, if any do.
     pub way_out: Option<String>,
+    /// Whether the host is changed for it.
+    pub configures_host: bool,
 }
 
 /// How a check ended.

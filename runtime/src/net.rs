@@ -6,6 +6,7 @@ pub(crate) mod address;
 pub(crate) mod egress;
 pub(crate) mod firewall;
 pub(crate) mod gateway;
+pub mod host;
 pub(crate) mod link;
 pub(crate) mod mtu;
 pub(crate) mod netlink;

@@ -8,6 +8,7 @@ pub mod codec;
 mod connection;
 mod ground;
 mod guardian;
+mod host;
 mod job;
 mod kept;
 mod layers;

@@ -40,6 +40,7 @@ fn node(state_dir: &Path, sessions: u32) -> Node {
         uid_base: 1_800_000_000,
         disk: Wish::Auto,
         way_out: None,
+        configures_host: false,
     }
 }
 

@@ -159,6 +159,8 @@ pub struct Config {
     pub ready_networks: u32,
     /// First address of the /16 between host, gateway and sessions that go out.
     pub egress_network: Ipv4Addr,
+    /// Change the host so that sessions go out.
+    pub configure_host: bool,
     /// Whom sessions' name servers ask; `None`: whom the host asks.
     pub name_servers: Option<Vec<SocketAddr>>,
     /// Start a supervisor when none runs.
@@ -208,6 +210,7 @@ impl Config {
             make_images: make_images(options.make_images)?,
             ready_disks: made_ahead("ready-disks", options.ready_disks)?,
             egress_network: egress_network(options.egress_network)?,
+            configure_host: options.configure_host.unwrap_or(false),
             name_servers: options.name_servers.map(|texts| name_servers(&texts)).transpose()?,
             ready_networks: made_ahead("ready-networks", options.ready_networks)?,
             start_supervisor: options.start_supervisor.unwrap_or(true),
@@ -223,7 +226,8 @@ impl Config {
         let ways: Vec<_> =
             self.playgrounds.values().filter_map(|playground| playground.way.as_ref()).collect();
         let private = ways.iter().flat_map(|way| way.private()).collect();
-        (!ways.is_empty()).then_some(Way { network: self.egress_network, private })
+        let (network, configure_host) = (self.egress_network, self.configure_host);
+        (!ways.is_empty()).then_some(Way { network, private, configure_host })
     }
 
     /// What serve itself writes.

@@ -4,7 +4,9 @@
 //! types of those that know links would be a good part of the supervisor's memory.
 
 mod message;
+mod read;
 mod socket;
 
 pub(crate) use message::Message;
+pub(crate) use read::{attribute, attributes, text};
 pub(crate) use socket::Netlink;

@@ -41,7 +41,7 @@ pub(crate) enum Job {
         machines: Vec<Machine>,
         disks: Vec<DiskAhead>,
         plug: Plug,
-        egress: Option<(Ipv4Addr, Egress)>,
+        way: Option<WayOut>,
     },
     /// Make the node's gateway.
     Gateway { network: Ipv4Addr },
@@ -130,6 +130,17 @@ impl Plug {
     }
 }
 
+/// How a session goes out.
+#[derive(Debug)]
+pub(crate) struct WayOut {
+    /// Of the addresses between host, gateway and sessions.
+    pub(crate) network: Ipv4Addr,
+    /// What it may reach.
+    pub(crate) rules: Egress,
+    /// Whether the host may be changed for it.
+    pub(crate) configures_host: bool,
+}
+
 /// A disk that was made ahead, for an instance.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DiskAhead {
@@ -187,14 +198,10 @@ impl Job {
         reporter: &Reporter,
     ) -> Result<(), Refusal> {
         match self {
-            Self::StartSession { session, machines, disks, plug, egress } => {
+            Self::StartSession { session, machines, disks, plug, way } => {
                 let switch = Switch::find(plug, given, disks.len())?;
-                let gateway = given.last().copied();
-                let way = egress.as_ref().zip(gateway).map(|((network, rules), gateway)| Way {
-                    network: *network,
-                    rules,
-                    gateway,
-                });
+                let way = way.as_ref().zip(given.last().copied());
+                let way = way.map(|(asked, gateway)| Way { asked, gateway });
                 let disks = disk::take(ground, &machines, &disks, given)?;
                 machine::start_session(ground, session, &machines, disks, (switch, way), reporter)
             }

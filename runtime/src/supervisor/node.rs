@@ -19,6 +19,11 @@ pub fn id_ranges(sessions: u32) -> u32 {
     1 + sessions + super::name::SessionNumber::BUILDS
 }
 
+/// What was changed of the host for the way out stands in this file.
+pub fn host_record(state_dir: &Path) -> PathBuf {
+    state_dir.join("node/host.json")
+}
+
 /// The node file could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeFileError {
@@ -68,6 +73,10 @@ pub struct Way {
     pub network: std::net::Ipv4Addr,
     /// Private networks that a session may be allowed to reach.
     pub private: Vec<(std::net::IpAddr, u8)>,
+    /// Whether the host's own settings and filters may be changed so that packets get through. Not written where they may
+    /// not, so that an older supervisor reads the file too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub configure_host: bool,
 }
 
 /// Everything that a node's privileged processes take from root.
@@ -186,6 +195,16 @@ impl NodeFile {
     /// Folder of the caches of builds.
     pub fn caches_dir(&self) -> PathBuf {
         self.state_dir.join("node/caches")
+    }
+
+    /// What was changed of the host for the way out.
+    pub fn host_record(&self) -> PathBuf {
+        host_record(&self.state_dir)
+    }
+
+    /// Name of the host's link to the gateway.
+    pub fn way_out(&self) -> String {
+        format!("{}-out", self.link_prefix)
     }
 
     /// Folder of the unpacked layers.

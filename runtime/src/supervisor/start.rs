@@ -15,7 +15,7 @@ use nix::unistd::{Pid, chdir, getppid};
 use super::ground::{Ground, GroundError};
 use super::node::{NodeFile, NodeFileError};
 use super::service::{Guardian, State, Supervisor};
-use super::{clock, log, oom_score, role};
+use super::{clock, host, log, oom_score, role};
 use crate::cgroup::Role;
 use crate::sys::clone::exit_now;
 use crate::sys::{close, pidfd};
@@ -54,6 +54,8 @@ pub(crate) fn fresh(node_file: &Path, listener: OwnedFd, lock: OwnedFd) -> Resul
     settle_in()?;
     let ground = Ground::lay(&node)?;
     ground.tree.adopt(Role::Supervisor, 0).map_err(GroundError::from)?;
+    // A supervisor that was killed took nothing back.
+    host::restore(&node);
     let mut state = first_state(node, node_file.to_owned(), listener, lock)?;
     state.take_in_leftovers(&left_sessions(&ground)?);
     log::info(format_args!("ready: epoch {}, cgroup {}", state.epoch, ground.tree.version().as_str()));

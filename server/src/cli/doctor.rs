@@ -24,6 +24,7 @@ pub(super) fn examine(
         state_dir: config.state_dir.clone(),
         uid_base: config.uid_base,
         disk: config.disk.parse()?,
+        configures_host: config.configure_host,
         way_out: config.way().map(|_| format!("{}-out", config.link_prefix)),
     };
     let mut checks = doctor::examine(&node);

@@ -25,13 +25,24 @@ pub(super) fn down(config: &Config, out: &mut dyn Write) -> Result<()> {
     let path = config.supervisor_socket();
     let Ok(mut supervisor) = Client::connect(&path) else {
         writeln!(out, "nothing runs: no supervisor answers at {}", path.display())?;
-        return Ok(());
+        return restore_host(config);
     };
     supervisor.set_timeout(TIMEOUT);
     supervisor.hello()?;
     supervisor.call(Request::Down, &[]).context("end the node")?;
     writeln!(out, "all sessions have ended")?;
     remove_cgroups(config)
+}
+
+/// What a node that was killed has changed of this host.
+fn restore_host(config: &Config) -> Result<()> {
+    let failures = sandlot_runtime::net::host::restore(&sandlot_runtime::supervisor::node::host_record(
+        &config.state_dir,
+    ));
+    match failures.into_iter().next() {
+        Some(failure) => Err(failure.errno).context(failure.message),
+        None => Ok(()),
+    }
 }
 
 /// The node's own folders, which are empty once supervisor and guardian are gone. They stay while serve still runs.

@@ -89,6 +89,9 @@ pub struct Options {
     /// Name servers for sessions that go out: addresses, maybe with ports [default: those of this host]
     #[arg(long, env = "SANDLOT_NAME_SERVERS", value_name = "LIST", value_delimiter = ',')]
     pub name_servers: Option<Vec<String>>,
+    /// Change this host so that sessions go out: turn forwarding on, accept their packets in the chains that refuse them; `sandlot down` takes it back
+    #[arg(long, env = "SANDLOT_CONFIGURE_HOST", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub configure_host: Option<bool>,
     /// Logs as JSON, one object a line
     #[arg(long, env = "SANDLOT_LOG_JSON", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub log_json: Option<bool>,
@@ -124,6 +127,7 @@ impl Options {
             ready_disks: self.ready_disks.or(other.ready_disks),
             egress_network: self.egress_network.or(other.egress_network),
             name_servers: self.name_servers.or(other.name_servers),
+            configure_host: self.configure_host.or(other.configure_host),
             ready_networks: self.ready_networks.or(other.ready_networks),
             start_supervisor: self.start_supervisor.or(other.start_supervisor),
             log_json: self.log_json.or(other.log_json),

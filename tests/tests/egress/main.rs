@@ -3,6 +3,7 @@
 
 mod ground;
 mod guard;
+mod host;
 mod names;
 mod question;
 mod rebinding;

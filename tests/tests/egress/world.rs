@@ -6,16 +6,23 @@
 
 mod names;
 
+use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, SocketAddrV6, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn6, sendto, setsockopt, socket,
+    sockopt,
+};
 use nix::unistd::gettid;
+use sandlot_tests::wait::{self, PATIENCE};
 
 use names::Names;
 
@@ -60,6 +67,7 @@ pub(crate) struct World {
     pub(crate) names: Names,
     /// The thread that has the internet ends when this is dropped.
     _end: mpsc::Sender<()>,
+    internet: nix::unistd::Pid,
 }
 
 impl World {
@@ -87,8 +95,38 @@ impl World {
         run(&format!("nsenter --net=/proc/{internet}/ns/net sh -c '{}'", set.join(" && ")));
         std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
         std::fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1").unwrap();
-        Self { names, _end: end }
+        Self { names, _end: end, internet }
     }
+
+    /// Output of shell words on the internet's side.
+    pub(crate) fn in_internet(&self, words: &str) -> String {
+        output(&format!("nsenter --net=/proc/{}/ns/net sh -c '{words}'", self.internet))
+    }
+
+    /// The internet's side says once that it is a router, to the host's own address of the link.
+    pub(crate) fn advertise_router(&self) -> anyhow::Result<()> {
+        let show = "ip -6 addr show dev eth0 scope link -tentative";
+        let is_ready = || [output(show), self.in_internet(show)].iter().all(|said| said.contains("fe80"));
+        wait::until("addresses of the link", PATIENCE, || is_ready().then_some(()))?;
+        let words = output("ip -6 -o addr show dev eth0 scope link");
+        let address = words.split_whitespace().find_map(|word| word.strip_suffix("/64")).unwrap().to_owned();
+        let namespace = File::open(format!("/proc/{}/ns/net", self.internet))?;
+        std::thread::spawn(move || advertise(&namespace, &address)).join().unwrap()
+    }
+}
+
+/// A router advertisement (RFC 4861, section 4.2) that is good for half an hour.
+fn advertise(namespace: &File, to: &str) -> anyhow::Result<()> {
+    setns(namespace, CloneFlags::CLONE_NEWNET)?;
+    let socket = socket(AddressFamily::Inet6, SockType::Raw, SockFlag::empty(), SockProtocol::IcmpV6)?;
+    setsockopt(&socket, sockopt::Ipv6Ttl, &255)?;
+    let link = nix::net::if_::if_nametoindex("eth0")?;
+    let to = SockaddrIn6::from(SocketAddrV6::new(to.parse()?, 0, 0, link));
+    // The kernel fills the sum in.
+    let message = [134, 0, 0, 0, 64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0];
+    let send = || sendto(socket.as_raw_fd(), &message, &to, MsgFlags::empty()).ok();
+    wait::until("an advertisement", PATIENCE, send)?;
+    Ok(())
 }
 
 /// Whether something answers there, from the host.
@@ -104,14 +142,15 @@ pub(crate) fn output(words: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn run(words: &str) {
+/// The same without an output.
+pub(crate) fn run(words: &str) {
     output(words);
 }
 
 /// Web servers on all addresses at a few ports.
 fn serve() {
     let count: Arc<AtomicUsize> = Arc::default();
-    for port in [80, 8080, 25, 465, 587, 9000] {
+    for port in [80, 8080, 25, 465, 587, 9000, 9001] {
         let (listener, count) = (TcpListener::bind(("::", port)).unwrap(), Arc::clone(&count));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -123,16 +162,34 @@ fn serve() {
     }
 }
 
-/// Whoever asks sees the address that it came from, how many have come, or much at port 9000.
+/// Whoever asks sees the address that it came from, how many have come, much at port 9000, or how much it sent to port
+/// 9001.
 fn answer(mut stream: TcpStream, port: u16, count: usize) -> std::io::Result<()> {
     let mut request = [0; 1024];
     let length = stream.read(&mut request)?;
     let is_count = request[..length].starts_with(b"GET /count");
     let body = match port {
         9000 => vec![b'x'; 4 << 20],
+        9001 => received(&mut stream, &request[..length])?.to_string().into_bytes(),
         _ if is_count => count.to_string().into_bytes(),
         _ => stream.peer_addr()?.ip().to_canonical().to_string().into_bytes(),
     };
     write!(stream, "HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n", body.len())?;
     stream.write_all(&body)
+}
+
+/// Reads the body that follows a head, and counts it.
+fn received(stream: &mut TcpStream, begun: &[u8]) -> std::io::Result<u64> {
+    let mut bytes = begun.to_vec();
+    let is_end = |bytes: &[u8]| bytes.windows(4).position(|four| four == b"\r\n\r\n");
+    while is_end(&bytes).is_none() {
+        let mut more = [0; 1024];
+        let length = stream.read(&mut more)?;
+        bytes.extend(&more[..length]);
+    }
+    let head = String::from_utf8_lossy(&bytes).to_lowercase();
+    let wanted = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0").trim();
+    let wanted: u64 = wanted.parse().unwrap();
+    let already = (bytes.len() - is_end(&bytes).unwrap() - 4) as u64;
+    Ok(already + std::io::copy(&mut stream.take(wanted - already), &mut std::io::sink())?)
 }

@@ -12,6 +12,8 @@ const BATCH_END: u16 = 17;
 const NEW_TABLE: u16 = 0;
 const NEW_CHAIN: u16 = 3;
 const NEW_RULE: u16 = 6;
+pub(super) const GET_RULE: u16 = 7;
+const DELETE_RULE: u16 = 8;
 const NEW_SET: u16 = 9;
 const NEW_ELEMENT: u16 = 12;
 const DELETE_ELEMENT: u16 = 14;
@@ -26,8 +28,29 @@ const OWNED: u32 = 2;
 pub(crate) enum Family {
     /// IPv4 and IPv6.
     Inet = 1,
+    /// IPv4 alone.
+    V4 = 2,
     /// Frames that cross a bridge.
     Bridge = 7,
+    /// IPv6 alone.
+    V6 = 10,
+}
+
+impl Family {
+    /// The one of this number, if it sees what is routed.
+    pub(super) fn routed(number: u8) -> Option<Self> {
+        [Self::Inet, Self::V4, Self::V6].into_iter().find(|family| *family as u8 == number)
+    }
+
+    /// As nft(8) calls it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Inet => "inet",
+            Self::V4 => "ip",
+            Self::Bridge => "bridge",
+            Self::V6 => "ip6",
+        }
+    }
 }
 
 /// Where a chain is called from.
@@ -114,6 +137,24 @@ impl Batch {
             let message = message.put_text(1, &table).put_text(2, chain);
             message.nest(4, |list| rule.write(list))
         })
+    }
+
+    /// Adds a rule before those of its chain, with a comment.
+    pub(crate) fn rule_first(&mut self, chain: &str, rule: Rule, comment: &str) {
+        let table = self.table.clone();
+        // Kind 0 of what nft(8) keeps beside a rule, then the length.
+        let length = u8::try_from(comment.len() + 1).unwrap_or_default();
+        let beside = [&[0, length], comment.as_bytes(), &[0]].concat();
+        self.add(NEW_RULE, kernel::NLM_F_CREATE, |message| {
+            let message = message.put_text(1, &table).put_text(2, chain);
+            message.nest(4, |list| rule.write(list)).put(7, &beside)
+        });
+    }
+
+    /// Removes the rule with this handle.
+    pub(crate) fn remove_rule(&mut self, chain: &str, handle: [u8; 8]) {
+        let table = self.table.clone();
+        self.add(DELETE_RULE, 0, |message| message.put_text(1, &table).put_text(2, chain).put(3, &handle));
     }
 
     /// Adds a set with what is in it.

@@ -57,6 +57,7 @@ enum Expression {
     Limited { limit: Limit, over: bool },
     Connections { most: u32 },
     Masquerade,
+    Counter,
     Reject,
     Verdict { code: i32, chain: Option<String> },
 }
@@ -139,6 +140,11 @@ impl Rule {
         self.with([Expression::Limited { limit, over: false }])
     }
 
+    /// Counts what comes so far.
+    pub(crate) fn counted(self) -> Self {
+        self.with([Expression::Counter])
+    }
+
     pub(crate) fn accept(self) -> Self {
         self.with([Expression::Verdict { code: ACCEPT, chain: None }])
     }
@@ -184,6 +190,7 @@ impl Expression {
                 data.put(1, &most.to_be_bytes()).put(2, &1u32.to_be_bytes())
             }),
             Self::Masquerade => element(list, "masq", |data| data),
+            Self::Counter => element(list, "counter", |data| data),
             // ICMP or ICMPv6, "administratively prohibited".
             Self::Reject => element(list, "reject", |data| data.put(1, &2u32.to_be_bytes()).put(2, &[3])),
             Self::Verdict { code, chain } => verdict(list, *code, chain.as_deref()),

@@ -55,6 +55,7 @@ pub(super) fn start_session(
         .map_err(|error| refused_step(&operation, &error))?;
     tell(reporter, &Report::Userns, userns.as_fd())?;
     let mounts = disks.iter().map(|(_, disk)| disk.mount());
+    way.iter().for_each(|way| way.clear(ground));
     let switch = switch.open(ground, reporter)?;
     let switch = switch.as_ref().map(AsFd::as_fd);
     if let Some((way, switch)) = way.zip(switch) {

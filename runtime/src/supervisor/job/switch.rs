@@ -5,14 +5,15 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use super::{Plug, given_at, refused, refused_step};
+use super::{Plug, WayOut, given_at, refused, refused_step};
 use crate::failure::StepError;
 use crate::net::port::Port;
 use crate::net::uplink::{self, Uplink};
 use crate::net::{gateway, switch};
 use crate::supervisor::ground::Ground;
+use crate::supervisor::host;
 use crate::supervisor::name::{InstanceIndex, SessionNumber};
-use crate::supervisor::protocol::{Egress, Refusal};
+use crate::supervisor::protocol::Refusal;
 use crate::supervisor::worker::{Report, Reporter};
 
 const STEP: &str = "make the network";
@@ -53,13 +54,20 @@ impl<'a> Switch<'a> {
 /// The way out of a session.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Way<'a> {
-    pub(super) network: Ipv4Addr,
-    pub(super) rules: &'a Egress,
+    pub(super) asked: &'a WayOut,
     /// The gateway's network namespace.
     pub(super) gateway: BorrowedFd<'a>,
 }
 
 impl Way<'_> {
+    /// Lets the session's packets pass the host, in whose network namespace the worker still is. Without it the session
+    /// starts nevertheless: what is missing is the host's affair, and the log says it.
+    pub(super) fn clear(&self, ground: &Ground) {
+        if self.asked.configures_host {
+            host::configure(&ground.node);
+        }
+    }
+
     /// Connects the switch.
     pub(super) fn open(
         &self,
@@ -67,9 +75,11 @@ impl Way<'_> {
         session: SessionNumber,
         switch: BorrowedFd<'_>,
     ) -> Result<(), Refusal> {
-        let (gateway, network) = (self.gateway, gateway::Network(self.network));
+        let (gateway, network) = (self.gateway, gateway::Network(self.asked.network));
         let uplink = Uplink { switch, gateway, session, network, mtu: ground.mtu };
-        uplink.connect(self.rules).map_err(|failure| refused_step(STEP, &StepError::new(STEP, failure)))
+        uplink
+            .connect(&self.asked.rules)
+            .map_err(|failure| refused_step(STEP, &StepError::new(STEP, failure)))
     }
 }
 

@@ -207,6 +207,7 @@ impl Supervisor {
 
     /// The last step: the socket goes, which tells the guardian that this end is meant.
     pub(super) fn leave(&mut self) {
+        self.restore_host();
         let path = self.state.node.socket_path();
         if let Err(error) = std::fs::remove_file(&path) {
             log::warn(format_args!("remove `{}`: {error}", path.display()));

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::state::Gateway;
 use super::{Handled, Outcome, Supervisor, refuse};
 use crate::supervisor::clock::Moment;
-use crate::supervisor::job::Job;
+use crate::supervisor::host;
+use crate::supervisor::job::{Job, WayOut};
 use crate::supervisor::limits;
 use crate::supervisor::log;
 use crate::supervisor::name::SessionNumber;
@@ -32,13 +33,15 @@ impl Supervisor {
         &mut self,
         number: SessionNumber,
         egress: &Egress,
-    ) -> Result<Option<(Ipv4Addr, OwnedFd, Egress)>, Refusal> {
+    ) -> Result<Option<(WayOut, OwnedFd)>, Refusal> {
         let way = self.way(number)?;
         limits::check_egress(&way, egress)?;
         if let Some(gateway) = &self.state.gateway {
             let namespace = gateway.namespace.duplicate();
             let failed = |error| refuse(RefusalKind::Failed, format!("find the gateway: {error}"));
-            return Ok(Some((gateway.network, namespace.map_err(failed)?, egress.clone())));
+            let (network, rules) = (gateway.network, egress.clone());
+            let way = WayOut { network, rules, configures_host: way.configure_host };
+            return Ok(Some((way, namespace.map_err(failed)?)));
         }
         if let Some((refusal, at)) = &self.gateway.failed
             && Moment::now() < at.after(PAUSE)
@@ -86,6 +89,11 @@ impl Supervisor {
                 self.gateway.failed = Some((refusal, Moment::now()));
             }
         }
+    }
+
+    /// Takes back what was changed of the host.
+    pub(super) fn restore_host(&self) {
+        host::restore(&self.ground.node);
     }
 
     pub(super) fn permit(&mut self, waiter: Waiter, request: Request) -> Handled {

@@ -35,11 +35,11 @@ impl Supervisor {
         let mut session = Session::starting(number, deadline_unix_ms, waiter);
         let (disks, mut given) = self.take_disks(&instances);
         let plug = self.take_switch(&mut session, network, &mut given)?;
-        let egress = way.map(|(network, gateway, egress)| {
+        let way = way.map(|(way, gateway)| {
             given.push(gateway);
-            (network, egress)
+            way
         });
-        let job = Job::StartSession { session: number, machines: instances.clone(), disks, plug, egress };
+        let job = Job::StartSession { session: number, machines: instances.clone(), disks, plug, way };
         session.instances = instances.into_iter().map(|machine| self.new_instance(machine)).collect();
         self.state.sessions.insert(number, session);
         if let Err(refusal) = self.employ(Task::Start { session: number }, job, &given) {
