@@ -45,5 +45,6 @@ pub use credentials::{Credential, Credentials};
 pub use download::Download;
 pub use error::{Error, Said};
 pub use manifest::{Fetched, Found, MAX_MANIFEST_BYTES};
+pub(crate) use names::{NoAddress, all_addresses};
 pub use settings::{NameServers, Settings, Timing};
 pub use upload::{Outgoing, Pushed};

@@ -1,8 +1,11 @@
 //! `sandlot connect`: a TCP port of a session's machine, at an address of this computer.
 
+mod failure;
+mod target;
+
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
 use futures_util::{SinkExt, StreamExt};
 use reqwest::header::{
@@ -17,6 +20,10 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::config::limits;
+use target::Target;
+
+/// A site that takes no connection in this time is not there.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// What to connect with what.
 #[derive(Debug, Args)]
@@ -24,12 +31,13 @@ pub(super) struct ConnectArguments {
     /// Address of the session's page
     url: String,
     /// Port of the machine
+    #[arg(value_parser = target::port)]
     port: std::num::NonZeroU16,
     /// The machine, where a session has several
     #[arg(long, value_name = "NAME", default_value = "m1")]
     instance: String,
     /// Address and port of this computer; port 0 takes a free one [default: 127.0.0.1:<PORT>]
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = target::listen)]
     listen: Option<SocketAddr>,
 }
 
@@ -46,8 +54,14 @@ pub(super) fn run(arguments: &ConnectArguments) -> Result<()> {
 
 async fn listen(arguments: &ConnectArguments) -> Result<()> {
     crate::tls::use_ring();
-    let target = target(arguments)?;
-    let client = reqwest::Client::builder().http1_only().build()?;
+    let target = Target::parse(&arguments.url)?;
+    let names = crate::registry::all_addresses().context("look names up")?;
+    let client = reqwest::Client::builder()
+        .http1_only()
+        .dns_resolver(std::sync::Arc::new(names))
+        .connect_timeout(PATIENCE)
+        .build()?;
+    greet(&client, &target).await?;
     let own = arguments.listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], arguments.port.get())));
     let listener = TcpListener::bind(own)
         .await
@@ -57,8 +71,9 @@ async fn listen(arguments: &ConnectArguments) -> Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         let (client, target) = (client.clone(), target.clone());
+        let url = target.port(instance, port);
         tokio::spawn(async move {
-            if let Err(error) = carry(&client, target, stream).await {
+            if let Err(error) = carry(&client, (&target, url), stream).await {
                 // One connection failed; the others go on.
                 super::fail(&error);
             }
@@ -66,22 +81,15 @@ async fn listen(arguments: &ConnectArguments) -> Result<()> {
     }
 }
 
-fn target(arguments: &ConnectArguments) -> Result<reqwest::Url> {
-    let mut url: reqwest::Url = arguments.url.parse().context("read the address of the session")?;
-    let is_session = url.path().starts_with("/s/");
-    ensure!(
-        is_session,
-        "the address of a session looks like http://HOST/s/SECRET; copy it from the page's menu"
-    );
-    let path = format!("{}/connect", url.path().trim_end_matches('/'));
-    url.set_path(&path);
-    url.set_query(Some(&format!("instance={}&port={}", arguments.instance, arguments.port)));
-    url.set_fragment(None);
-    Ok(url)
+/// Whether the session is there, before anything is promised.
+async fn greet(client: &reqwest::Client, target: &Target) -> Result<()> {
+    let place = target.place();
+    let answer = client.get(target.page()).send().await.map_err(|error| failure::said(&place, error))?;
+    if answer.status().is_success() { Ok(()) } else { Err(failure::refused(&place, answer).await) }
 }
 
-async fn carry(client: &reqwest::Client, target: reqwest::Url, stream: TcpStream) -> Result<()> {
-    let socket = open(client, target).await?;
+async fn carry(client: &reqwest::Client, to: (&Target, reqwest::Url), stream: TcpStream) -> Result<()> {
+    let socket = open(client, to).await?;
     let (read, write) = stream.into_split();
     let (sink, messages) = socket.split();
     let (up, down) = tokio::join!(upwards(read, sink), downwards(messages, write));
@@ -89,7 +97,7 @@ async fn carry(client: &reqwest::Client, target: reqwest::Url, stream: TcpStream
 }
 
 /// The upgrade is made by the HTTP client, so that TLS, authorities and proxies are the same as everywhere.
-async fn open(client: &reqwest::Client, target: reqwest::Url) -> Result<Socket> {
+async fn open(client: &reqwest::Client, (target, url): (&Target, reqwest::Url)) -> Result<Socket> {
     let headers: HeaderMap = [
         (CONNECTION, HeaderValue::from_static("Upgrade")),
         (UPGRADE, HeaderValue::from_static("websocket")),
@@ -98,12 +106,11 @@ async fn open(client: &reqwest::Client, target: reqwest::Url) -> Result<Socket> 
     ]
     .into_iter()
     .collect();
-    // The address is a secret: it stands in no message.
-    let answer = client.get(target).headers(headers).send().await.map_err(reqwest::Error::without_url)?;
+    let place = target.place();
+    let answer = client.get(url).headers(headers).send().await;
+    let answer = answer.map_err(|error| failure::said(&place, error))?;
     if answer.status() != reqwest::StatusCode::SWITCHING_PROTOCOLS {
-        let problem: serde_json::Value = answer.json().await.unwrap_or_default();
-        let detail = problem["detail"].as_str().unwrap_or("there is no session at this address");
-        anyhow::bail!("connect: {detail}");
+        return Err(failure::refused(&place, answer).await);
     }
     let upgraded = answer.upgrade().await.map_err(reqwest::Error::without_url)?;
     Ok(WebSocketStream::from_raw_socket(upgraded, Role::Client, None).await)

@@ -19,7 +19,7 @@ pub(super) struct Names(TokioResolver);
 
 /// Why a host has no address to connect to.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NoAddress {
+pub(crate) enum NoAddress {
     /// The name servers know none.
     #[error("there is no host `{0}`")]
     Unknown(String),
@@ -94,8 +94,16 @@ fn listed(servers: &[SocketAddr]) -> hickory_resolver::ResolverBuilder<TokioRunt
     TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
 }
 
+/// For a client of a person's own, who may reach everything.
+///
+/// # Errors
+/// As [`Names::new`].
+pub(crate) fn all_addresses() -> Result<Filtered, Error> {
+    Ok(Filtered { names: Arc::new(Names::new(&NameServers::System)?), reach: Reach::Any })
+}
+
 /// What the HTTP client asks: the resolver behind one rule.
-pub(super) struct Filtered {
+pub(crate) struct Filtered {
     /// Shared with the other rules.
     pub(super) names: Arc<Names>,
     /// The rule.

@@ -1,6 +1,7 @@
 //! Ports by URL on real containers: noticed in time, reached by both forms, cut off with their session.
 
 mod answers;
+mod connect;
 mod crowd;
 mod fixture;
 mod targets;
@@ -8,15 +9,12 @@ mod targets;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use futures_util::{SinkExt, StreamExt};
 use nix::sys::signal::Signal;
 use reqwest::{Method, StatusCode};
 use sandlot_tests::api::Api;
 use sandlot_tests::node::TestNode;
 use sandlot_tests::wait::PATIENCE;
 use serde_json::json;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use fixture::{Events, Port, listens, resident_kib};
 
@@ -184,23 +182,5 @@ async fn many_connections_through_batches_of_sockets() -> Result<()> {
             assert_eq!(one?, (200, "hi\n".to_owned()));
         }
     }
-    session.close().await
-}
-
-#[tokio::test]
-async fn connect_carries_bytes_of_any_protocol() -> Result<()> {
-    let node = TestNode::start()?;
-    let session = Api::new(&node.url())?.create("tiny").await?;
-    session.sh("(nc -ll -p 7 -e cat) >/dev/null 2>&1 </dev/null &").await?;
-    listens(&session, 7).await?;
-    let path = session.url.replace("http:", "ws:") + "/connect?port=7";
-    let (mut socket, _) = tokio_tungstenite::connect_async(path.as_str().into_client_request()?).await?;
-    socket.send(Message::binary(b"\x00raw\xff".to_vec())).await?;
-    let back = tokio::time::timeout(PATIENCE, socket.next()).await?.context("closed")??;
-    assert_eq!(back, Message::binary(b"\x00raw\xff".to_vec()));
-    // An empty message is the end of this side's bytes.
-    socket.send(Message::binary(Vec::new())).await?;
-    let end = tokio::time::timeout(PATIENCE, socket.next()).await?.context("closed")??;
-    assert_eq!(end, Message::binary(Vec::new()));
     session.close().await
 }
