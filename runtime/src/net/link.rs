@@ -2,7 +2,9 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use super::netlink::Message;
+use nix::errno::Errno;
+
+use super::netlink::{Message, Netlink, attribute, text};
 use super::plan::Mac;
 use crate::sys::netlink as kernel;
 
@@ -106,6 +108,20 @@ fn place(port: u32) -> [u8; 12] {
 /// Brings a link up.
 pub(crate) fn up(index: u32) -> Message {
     Message::new(kernel::RTM_NEWLINK, 0, &header(kernel::AF_UNSPEC, index, kernel::IFF_UP))
+}
+
+/// Largest packets of each link of the current network namespace, by its name.
+///
+/// # Errors
+/// What the kernel gives.
+pub(crate) fn largest_packets() -> Result<Vec<(String, u32)>, Errno> {
+    let ask = Message::new(kernel::RTM_GETLINK, kernel::NLM_F_DUMP, &header(kernel::AF_UNSPEC, 0, 0));
+    let named = |body: Vec<u8>| {
+        let list = body.get(header(0, 0, 0).len()..)?;
+        let mtu = attribute(list, kernel::IFLA_MTU)?.try_into().ok()?;
+        Some((text(attribute(list, kernel::IFLA_IFNAME)?), u32::from_ne_bytes(mtu)))
+    };
+    Ok(Netlink::route()?.dump(ask)?.into_iter().filter_map(named).collect())
 }
 
 /// Removes a link, and the other end of a pair with it.

@@ -4,6 +4,7 @@
 mod ground;
 mod guard;
 mod host;
+mod mtu;
 mod names;
 mod question;
 mod rebinding;
