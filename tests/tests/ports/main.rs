@@ -4,6 +4,7 @@ mod answers;
 mod connect;
 mod crowd;
 mod fixture;
+mod secure;
 mod targets;
 
 use std::time::{Duration, Instant};
