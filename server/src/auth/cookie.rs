@@ -6,13 +6,16 @@ const PLAIN: &str = MARK;
 /// Browsers take such a cookie from the host itself only, over HTTPS: a port of a session, which is a host beside ours,
 /// cannot put one of its own in its place (RFC 6265bis, 4.1.3.2).
 const OF_THIS_HOST: &str = "__Host-sandlot_";
-/// The cookie of a private port's host: its grant.
-pub const PORT_GRANT: &str = "sandlot_port";
 
 /// Name of the cookie of a session's owner.
 pub fn name(session: &str, is_https: bool) -> String {
     let prefix = if is_https { OF_THIS_HOST } else { PLAIN };
     format!("{prefix}{session}")
+}
+
+/// Name of the cookie of a private port's host: its grant. No session is called so.
+pub fn port_grant(is_https: bool) -> String {
+    name("port", is_https)
 }
 
 /// Whether a cookie of this name may be one of ours.
@@ -24,8 +27,13 @@ pub fn is_ours(name: &str) -> bool {
 
 /// The value of the cookie `name` in these `Cookie` headers.
 pub fn find<'a>(headers: impl Iterator<Item = &'a str>, name: &str) -> Option<&'a str> {
-    let mut pairs = headers.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+    find_all(headers, name).next()
+}
+
+/// All values of the cookie: without HTTPS a host beside ours may have put another one before the right one.
+pub fn find_all<'a>(headers: impl Iterator<Item = &'a str>, name: &str) -> impl Iterator<Item = &'a str> {
+    let pairs = headers.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter(move |(key, _)| *key == name).map(|(_, value)| value)
 }
 
 #[cfg(test)]
@@ -35,6 +43,11 @@ mod tests {
     #[test]
     fn both_names_are_ours() {
         assert!(is_ours(&name("x", true)) && is_ours(&name("x", false)) && is_ours("__host-SANDLOT_x"));
+        assert!(is_ours(&port_grant(true)) && is_ours(&port_grant(false)));
+        assert_eq!(
+            find_all(["a=1; sandlot_port=x", "sandlot_port=y"].into_iter(), "sandlot_port").count(),
+            2
+        );
         assert!(!is_ours("sandlot") && !is_ours("other_sandlot_x"));
     }
 }

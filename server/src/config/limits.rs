@@ -116,6 +116,8 @@ pub const PORT_SOCKETS_READY: u8 = 64;
 pub const PORT_CONNECT_TIME: Duration = Duration::from_secs(5);
 /// Head of an answer from a port, and what is read of its body at once: a large cookie fits.
 pub const PORT_HEAD_BYTES: usize = 128 * 1024;
+/// Grants that one request to a private port may present: the right one, and some that neighbours have put before it.
+pub const PORT_COOKIES: usize = 8;
 /// Head of an answer from a port is awaited so long: a long poll fits.
 pub const PORT_HEAD_TIME: Duration = Duration::from_secs(600);
 /// Bytes that a tunnel moves in one turn: all tunnels of a thread share one buffer of this size.

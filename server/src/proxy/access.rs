@@ -15,6 +15,7 @@ use super::{Proxy, nowhere};
 use crate::auth::access::Proof;
 use crate::auth::cookie;
 use crate::auth::token::Token;
+use crate::config::limits;
 use crate::session::ports::access::Errand;
 use crate::session::ports::{InstancePorts, Visibility};
 
@@ -120,9 +121,12 @@ impl Proxy {
     }
 
     fn holds_grant(&self, headers: &HeaderMap, visit: &Visit) -> bool {
-        let grant = cookie::find(cookies(headers), cookie::PORT_GRANT);
-        let granted = grant.and_then(|grant| self.app.sessions.granted(grant, visit.port));
-        granted.is_some_and(|ports| Arc::ptr_eq(&ports, &visit.ports))
+        let name = cookie::port_grant(visit.scheme == "https");
+        let mut grants = cookie::find_all(cookies(headers), &name).take(limits::PORT_COOKIES);
+        grants.any(|grant| {
+            let granted = self.app.sessions.granted(grant, visit.port);
+            granted.is_some_and(|ports| Arc::ptr_eq(&ports, &visit.ports))
+        })
     }
 
     /// In the path form a grant takes the token's place: a sandboxed page sends no cookies.
@@ -164,8 +168,8 @@ impl Proxy {
         let Ok(grant) = self.app.sessions.grant(&visit.ports, visit.port) else {
             return Page::BUSY.present(request.headers());
         };
-        let secure = if self.app.is_https(request.headers()) { "; Secure" } else { "" };
-        let name = cookie::PORT_GRANT;
+        let is_https = visit.scheme == "https";
+        let (name, secure) = (cookie::port_grant(is_https), if is_https { "; Secure" } else { "" });
         let cookie = format!("{name}={}; Path=/; HttpOnly; SameSite=Lax{secure}", grant.expose());
         // A whole address: a path that begins with two slashes would name another host.
         let to = format!("{}{}", visit.origin(), errand.path);

@@ -8,10 +8,11 @@ import { PATIENCE } from "./wait.mjs";
 const EXPECTED_CONSOLE = /Failed to load resource: the server responded with a status of 4\d\d/;
 const BROKEN_NETWORK = /WebSocket connection to .* failed|net::ERR_/;
 
-export function launch() {
+/** The browser; `words` are further words of its command line. */
+export function launch(words = []) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-dev-shm-usage"],
+    args: ["--no-sandbox", "--disable-dev-shm-usage", ...words],
   });
 }
 
