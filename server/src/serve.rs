@@ -176,9 +176,10 @@ fn upstream(config: &Config) -> anyhow::Result<Option<Arc<Upstream>>> {
 
 /// The router of every edge.
 fn site(app: App) -> Router {
-    let router = http::router(app.clone()).route(TERMINAL_WEBSOCKET, get(ws::upgrade));
-    let router = router.route(CONNECT_WEBSOCKET, get(ws::tunnel::upgrade));
-    router.with_state(app)
+    let sockets = Router::new()
+        .route(TERMINAL_WEBSOCKET, get(ws::upgrade))
+        .route(CONNECT_WEBSOCKET, get(ws::tunnel::upgrade));
+    http::router(app.clone(), sockets).with_state(app)
 }
 
 /// Answers of apps may have no end: those that are still on their way then are cut.

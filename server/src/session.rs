@@ -131,17 +131,18 @@ impl Sessions {
         &self.shared.tickets
     }
 
-    /// The owner of session `id`, if one of the proofs is for it.
+    /// The owner of session `id`, if one of the proofs is for it. Who is refused is so after the same work, whether there
+    /// is such a session, was one, or never.
     ///
     /// # Errors
     /// As not found in every other case.
     pub async fn prove(&self, id: SessionId, proofs: &[Proof]) -> Result<Owner> {
-        let secrets = match self.live_session(&id) {
-            Some(live) => Some(*live.secrets()),
-            None => self.parts().db.session(id.as_str()).await?.and_then(|row| row.secrets()),
-        };
-        let owner = secrets.and_then(|secrets| Owner::prove(id, &secrets, proofs));
-        owner.ok_or_else(|| {
+        let live = self.live_session(&id).map(|live| *live.secrets());
+        if let Some(owner) = Owner::prove(id.clone(), live.as_ref(), proofs) {
+            return Ok(owner);
+        }
+        let row = self.parts().db.session(id.as_str()).await?.and_then(|row| row.secrets());
+        Owner::prove(id, row.as_ref(), proofs).ok_or_else(|| {
             self.parts().metrics.refused.add(1);
             Error::not_found("session")
         })
@@ -155,7 +156,7 @@ impl Sessions {
         let row = self.parts().db.session_by_url_token(&token.hash().0).await?;
         let found = row.and_then(|row| Some((row.id.parse().ok()?, row.secrets()?)));
         let (id, secrets) = found.ok_or_else(|| Error::not_found("session"))?;
-        let owner = Owner::prove(id, &secrets, &[Proof::Cookie(token.clone())]);
+        let owner = Owner::prove(id, Some(&secrets), &[Proof::Cookie(token.clone())]);
         owner.ok_or_else(|| Error::not_found("session"))
     }
 

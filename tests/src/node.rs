@@ -32,11 +32,13 @@ pub struct Options {
     pub arguments: Vec<String>,
     /// Address to listen on; port 0 takes a free one.
     pub listen: String,
+    /// Levels of the log, as in `SANDLOT_LOG`.
+    pub log: Option<&'static str>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { config: String::new(), arguments: Vec::new(), listen: "127.0.0.1:0".to_owned() }
+        Self { config: String::new(), arguments: Vec::new(), listen: "127.0.0.1:0".to_owned(), log: None }
     }
 }
 
@@ -240,6 +242,7 @@ impl TestNode {
             .args(["--listen", &listen])
             .args(&self.options.arguments)
             .env("SANDLOT_TEST_HOOKS", "1")
+            .envs(self.options.log.map(|levels| ("SANDLOT_LOG", levels)))
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()?;

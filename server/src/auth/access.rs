@@ -22,6 +22,10 @@ pub struct Secrets {
     pub api: TokenHash,
 }
 
+impl Secrets {
+    const NOBODYS: Self = Self { url: TokenHash([0; 32]), api: TokenHash([0; 32]) };
+}
+
 /// The holder of a session's secret. Made by [`Owner::prove`] only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
@@ -29,13 +33,16 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// The owner of `session`, if one of the proofs is for its secrets.
-    pub fn prove(session: SessionId, secrets: &Secrets, proofs: &[Proof]) -> Option<Self> {
+    /// The owner of `session`, if one of the proofs is for its secrets. Where there are none, the same is done with what is
+    /// the hash of nothing.
+    pub fn prove(session: SessionId, secrets: Option<&Secrets>, proofs: &[Proof]) -> Option<Self> {
+        let known = secrets.is_some();
+        let secrets = secrets.unwrap_or(&Secrets::NOBODYS);
         let proven = proofs.iter().any(|proof| match proof {
             Proof::Bearer(token) => secrets.api.matches(token),
             Proof::Cookie(token) => secrets.url.matches(token),
         });
-        proven.then_some(Self { session })
+        (proven && known).then_some(Self { session })
     }
 
     /// The session that is owned.
@@ -53,8 +60,9 @@ mod tests {
         let (url, api) = (Token::random().unwrap(), Token::random().unwrap());
         let secrets = Secrets { url: url.hash(), api: api.hash() };
         let id: SessionId = "ab12-abcdefghijklmnop".parse().unwrap();
-        let proven = |proof| Owner::prove(id.clone(), &secrets, &[proof]).is_some();
+        let proven = |proof| Owner::prove(id.clone(), Some(&secrets), &[proof]).is_some();
         assert!(proven(Proof::Bearer(api.clone())) && proven(Proof::Cookie(url.clone())));
-        assert!(!proven(Proof::Bearer(url)) && !proven(Proof::Cookie(api)));
+        assert!(!proven(Proof::Bearer(url.clone())) && !proven(Proof::Cookie(api)));
+        assert!(Owner::prove(id.clone(), None, &[Proof::Cookie(url)]).is_none());
     }
 }

@@ -17,12 +17,13 @@ use super::{
 use crate::app::App;
 use crate::config::limits;
 
-/// All of it.
-pub fn router(app: App) -> Router<App> {
+/// All of it, and the websockets of another edge: what holds for every answer holds for theirs.
+pub fn router(app: App, sockets: Router<App>) -> Router<App> {
     let exec_time = limits::EXEC_TIME_MAX + Duration::from_secs(30);
     let timeout = |time| TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, time);
     Router::new()
         .merge(site())
+        .merge(sockets)
         .merge(api(app.clone()).layer(timeout(limits::REQUEST_TIME)))
         .merge(long_api(app.clone()).layer(timeout(exec_time)))
         .fallback(problem::no_such_path)

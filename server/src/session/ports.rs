@@ -171,7 +171,7 @@ impl InstancePorts {
 
     /// The proof that a cookie of the session is for its owner.
     pub fn prove(&self, proof: Proof) -> Option<Owner> {
-        Owner::prove(self.session.clone(), &self.secrets, &[proof])
+        Owner::prove(self.session.clone(), Some(&self.secrets), &[proof])
     }
 
     /// Whether these listen from now on; what is unchanged is told to nobody.

@@ -6,6 +6,7 @@ mod crowd;
 mod fixture;
 mod secure;
 mod targets;
+mod tokens;
 
 use std::time::{Duration, Instant};
 

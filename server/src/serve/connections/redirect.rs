@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use axum::http::header::{CONTENT_TYPE, HOST, HeaderMap, LOCATION};
+use axum::http::header::{CONTENT_TYPE, HOST, HeaderMap, LOCATION, REFERRER_POLICY};
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use hyper::service::service_fn;
 use tokio::net::TcpStream;
@@ -23,6 +23,8 @@ pub(super) async fn answer(stream: TcpStream, shutdown: &Shutdown) -> hyper::Res
 fn elsewhere<B>(request: &Request<B>) -> Response<String> {
     let mut response = Response::new(TEXT.to_owned());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    // The path may hold a secret.
+    response.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     match target(request.uri(), request.headers()).filter(|_| is_read) {
         Some(target) => {
