@@ -25,12 +25,13 @@ declare -A reason=(
   [caddy]="the tests run the other example of a front"
   [sqlite3]="the tests read the rows of a node"
   [iproute2]="the tests make networks of their own to try the way out of sessions"
+  [iptables]="the tests look at our rules among those of iptables"
   [nftables]="the tests look at the rules of networks, and take guards away to see that attacks succeed then"
   [uidmap]="the runtime's tests map ranges of ids for an ordinary user"
   [qemu-system-x86]="the tests for cgroup v2 and systemd boot a virtual machine"
 )
 need_run=(build-essential pkg-config libseccomp-dev busybox-static mmdebstrap e2fsprogs ca-certificates curl)
-need_test=("${need_run[@]}" chromium jq uidmap skopeo umoci buildah docker-registry apache2-utils openssl nginx-light caddy iproute2 nftables sqlite3)
+need_test=("${need_run[@]}" chromium jq uidmap skopeo umoci buildah docker-registry apache2-utils openssl nginx-light caddy iproute2 iptables nftables sqlite3)
 need_bench=("${need_run[@]}" nginx-light wrk)
 
 case ${1-} in

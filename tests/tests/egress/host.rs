@@ -18,16 +18,29 @@ image = "tiny"
 egress = "nat"
 "#;
 
-/// Docker's chains, by the program with which it makes them, and a rule of an operator's own.
-const DOCKER: &str = "for t in iptables ip6tables; do $t -P FORWARD DROP; $t -N DOCKER-USER; $t -N DOCKER-FORWARD; \
-                      $t -A FORWARD -j DOCKER-USER; $t -A FORWARD -j DOCKER-FORWARD; \
-                      $t -A DOCKER-FORWARD -i docker0 -j ACCEPT; \
-                      $t -A DOCKER-USER -i eth9 -m comment --comment 'mine' -j DROP; done";
+/// Docker's chains, and a rule of an operator's own.
+const DOCKER: &str = r#"for f in ip ip6; do nft "table $f filter {
+    chain DOCKER-USER { iifname eth9 counter drop comment \"mine\"; }
+    chain DOCKER-FORWARD { iifname docker0 counter accept; }
+    chain FORWARD {
+        type filter hook forward priority filter; policy drop;
+        counter jump DOCKER-USER; counter jump DOCKER-FORWARD;
+    }
+}"; done"#;
 /// ufw's: the last chain tells the sender.
-const UFW: &str = "for t in iptables:ufw ip6tables:ufw6; do u=${t#*:}; t=${t%:*}; $t -P FORWARD DROP; \
-                   for c in before-forward user-forward reject-forward; do $t -N $u-$c; $t -A FORWARD -j $u-$c; done; \
-                   $t -A $u-before-forward -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT; \
-                   $t -A $u-reject-forward -j REJECT; done";
+const UFW: &str = r#"for f in ip: ip6:6; do u=ufw${f#*:}; nft "table ${f%:*} filter {
+    chain $u-before-forward { ct state related,established counter accept; }
+    chain $u-user-forward { }
+    chain $u-reject-forward { counter reject; }
+    chain FORWARD {
+        type filter hook forward priority filter; policy drop;
+        counter jump $u-before-forward; counter jump $u-user-forward; counter jump $u-reject-forward;
+    }
+}"; done"#;
+/// Docker's, by the program with which it makes them.
+const IPTABLES: &str = "for t in iptables-nft ip6tables-nft; do $t -P FORWARD DROP; $t -N DOCKER-USER; \
+                        $t -A FORWARD -j DOCKER-USER; \
+                        $t -A DOCKER-USER -i eth9 -m comment --comment 'mine' -j DROP; done";
 /// A table of nftables whose policy accepts, and whose last rule does not.
 const LAST_RULE: &str = "nft 'table inet own { chain forward { type filter hook forward priority 10; \
                          ct state established accept; counter reject with icmpx admin-prohibited; }; }'";
@@ -107,6 +120,28 @@ async fn beside_docker_sessions_go_out_with_the_option() -> Result<()> {
 }
 
 #[tokio::test]
+async fn beside_iptables_rules_are_shown_and_nothing_is_strange_to_it() -> Result<()> {
+    ends_as_it_began(IPTABLES, &["ip filter FORWARD", "ip6 filter FORWARD"]).await?;
+    let _world = closed(IPTABLES);
+    let mut node = node("configure-host = true")?;
+    session(&node).await?.close().await?;
+    let shown = output("iptables-nft -S FORWARD 2>&1; ip6tables-nft-save 2>&1");
+    for way in ["-i", "-o"] {
+        let rule = format!("-A FORWARD {way} sl-out -m comment --comment \"sandlot sl-out\" -j ACCEPT");
+        assert_eq!(shown.matches(&rule).count(), 2, "{shown}");
+    }
+    assert!(!shown.contains("incompatible"), "{shown}");
+    // What iptables has saved and loaded again is still known for ours.
+    run(
+        "iptables-nft-save >/tmp/sandlot-rules.$$; iptables-nft-restore </tmp/sandlot-rules.$$; rm /tmp/sandlot-rules.$$",
+    );
+    node.end()?;
+    let left = output("iptables-nft-save; ip6tables-nft-save");
+    assert!(!left.contains("sl-out") && left.contains("mine"), "{left}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn beside_ufw_sessions_go_out_with_the_option() -> Result<()> {
     ends_as_it_began(UFW, &["ip filter FORWARD", "ip6 filter FORWARD"]).await
 }
@@ -122,13 +157,6 @@ async fn what_a_killed_node_left_is_taken_back() -> Result<()> {
     let before = state();
     let mut node = node("configure-host = true")?;
     assert!(goes_out(&session(&node).await?).await?);
-    // iptables itself shows the rules, and finds nothing that it does not know.
-    let shown = output("iptables -S FORWARD; iptables-save >/dev/null; ip6tables -S 2>&1");
-    assert!(
-        shown.contains("-A FORWARD -i sl-out -m comment --comment \"sandlot sl-out\" -j ACCEPT"),
-        "{shown}"
-    );
-    assert!(!shown.contains("incompatible"), "{shown}");
     let old = node.supervisor_pid()?;
     kill(Pid::from_raw(old.cast_signed()), Signal::SIGKILL)?;
     let is_new = || node.supervisor_pid().ok().filter(|pid| *pid != old);
@@ -161,7 +189,7 @@ async fn a_reload_of_the_filters_costs_only_sessions_until_the_next() -> Result<
     let mut node = node("configure-host = true")?;
     let first = session(&node).await?;
     assert!(goes_out(&first).await?);
-    run("iptables -F FORWARD; ip6tables -F FORWARD");
+    run("nft flush chain ip filter FORWARD; nft flush chain ip6 filter FORWARD");
     assert!(!goes_out(&first).await?);
     let second = session(&node).await?;
     assert!(goes_out(&second).await?);
@@ -172,15 +200,53 @@ async fn a_reload_of_the_filters_costs_only_sessions_until_the_next() -> Result<
 }
 
 #[tokio::test]
+async fn a_node_that_runs_takes_the_option_with_the_next_start_of_serve() -> Result<()> {
+    let _world = closed(UFW);
+    let before = state();
+    let mut node = node("")?;
+    let first = session(&node).await?;
+    assert!(!goes_out(&first).await?);
+    node.end_serve(Signal::SIGTERM)?;
+    node.set_arguments(vec!["--configure-host".to_owned()]);
+    node.start_serve()?;
+    let second = session(&node).await?;
+    assert!(goes_out(&second).await? && goes_out(&first).await?);
+    first.close().await?;
+    second.close().await?;
+    // Both processes are killed: `down` finds nobody, and what they have left.
+    node.end_serve(Signal::SIGKILL)?;
+    kill_both(&node)?;
+    let said = node.command(&["down"])?.output()?;
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    assert_eq!(state(), before);
+    node.start_serve()
+}
+
+/// The guardian starts no other supervisor while it is stopped.
+fn kill_both(node: &TestNode) -> Result<()> {
+    let supervisor = node.supervisor_pid()?;
+    let status = std::fs::read_to_string(format!("/proc/{supervisor}/status"))?;
+    let guardian = status.lines().find_map(|line| line.strip_prefix("PPid:")).context("no parent")?;
+    let (guardian, supervisor) =
+        (Pid::from_raw(guardian.trim().parse()?), Pid::from_raw(supervisor.cast_signed()));
+    kill(guardian, Signal::SIGSTOP)?;
+    kill(supervisor, Signal::SIGKILL)?;
+    kill(guardian, Signal::SIGKILL)?;
+    wait::until("the end of both", PATIENCE, || node.supervisor_pid().is_err().then_some(()))
+}
+
+#[tokio::test]
 async fn what_others_have_changed_since_stays() -> Result<()> {
     let _world = closed(DOCKER);
     let mut node = node("configure-host = true")?;
     session(&node).await?.close().await?;
     // Somebody turns it off, for reasons of his own, and takes our rule away.
-    run("echo 0 >/proc/sys/net/ipv4/ip_forward; iptables -F FORWARD; iptables -P FORWARD ACCEPT");
-    let before = output("iptables -S; cat /proc/sys/net/ipv4/ip_forward");
+    run("echo 0 >/proc/sys/net/ipv4/ip_forward; nft flush chain ip filter FORWARD; \
+         nft 'chain ip filter FORWARD { policy accept; }'");
+    let look = "nft -s list table ip filter; cat /proc/sys/net/ipv4/ip_forward";
+    let before = output(look);
     node.end()?;
-    assert_eq!(output("iptables -S; cat /proc/sys/net/ipv4/ip_forward"), before);
+    assert_eq!(output(look), before);
     Ok(())
 }
 
