@@ -3,6 +3,7 @@
 //! Checks look at the kernel's own numbers or try the thing itself, in a child with mounts of its own, and leave
 //! nothing behind. They want root and a process of one thread. Only what makes a start impossible is a failure.
 
+mod forward_chains;
 mod forwarding;
 mod ids;
 mod kernel;
@@ -75,13 +76,14 @@ impl Check {
 }
 
 /// All checks, in the order in which they are told.
-const CHECKS: [fn(&Node) -> Vec<Check>; 9] = [
+const CHECKS: [fn(&Node) -> Vec<Check>; 10] = [
     kernel::check,
     kernel::control_groups,
     kernel::namespaces,
     storage::check,
     netfilter::check,
     forwarding::check,
+    forward_chains::check,
     numbers::check,
     ids::check,
     programs::check,

@@ -152,6 +152,39 @@ async fn a_last_rule_that_refuses_is_found_too() -> Result<()> {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "a test may spawn")]
+async fn a_table_of_a_running_program_is_told_of_and_left_alone() -> Result<()> {
+    let _world = closed("true");
+    let mut owner =
+        std::process::Command::new("nft").arg("-i").stdin(std::process::Stdio::piped()).spawn()?;
+    let mut words = owner.stdin.take().context("no input")?;
+    std::io::Write::write_all(
+        &mut words,
+        b"add table inet own { flags owner; }\n\
+          add chain inet own forward { type filter hook forward priority 0; policy drop; }\n",
+    )?;
+    let is_there = || output("nft list ruleset").contains("policy drop").then_some(());
+    wait::until("the table", PATIENCE, is_there)?;
+    let before = state();
+    let mut node = node("configure-host = true")?;
+    let said = doctor(&node)?;
+    assert!(said.contains("belong to a running program: inet own forward"), "{said}");
+    let session_in = session(&node).await?;
+    assert!(!goes_out(&session_in).await?);
+    assert!(
+        node.log().contains("change `inet own forward`, which belongs to a running program"),
+        "{}",
+        node.log()
+    );
+    session_in.close().await?;
+    node.end()?;
+    assert_eq!(state(), before);
+    drop(words);
+    owner.wait()?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_a_killed_node_left_is_taken_back() -> Result<()> {
     let _world = closed(DOCKER);
     let before = state();

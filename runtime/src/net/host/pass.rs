@@ -4,9 +4,11 @@
 //! are written as iptables-nft writes its own, so that it shows them and keeps them. Towards the link everything is
 //! accepted, since our own table has dropped before what is no reply.
 
-use super::super::nftables::{self, Batch, Field, ForwardChain, Rule, interface};
+use nix::errno::Errno;
+
 use crate::failure::{Failure, during};
 use crate::net::netlink::Netlink;
+use crate::net::nftables::{self, Batch, Field, ForwardChain, Rule, interface};
 
 /// What the rules of a link are known by, in the comment that nft(8) and iptables(8) show.
 pub(crate) fn mark(link: &str) -> String {
@@ -18,6 +20,11 @@ pub(super) fn let_pass(link: &str) -> Vec<Failure> {
     in_each_chain(|chain, netfilter| {
         if !chain.refuses || !chain.rules_with(netfilter, &mark(link))?.is_empty() {
             return Ok(());
+        }
+        if chain.is_owned {
+            return Err(during(format!("change `{chain}`, which belongs to a running program"))(
+                Errno::EPERM,
+            ));
         }
         let mut batch = Batch::of(chain.family, &chain.table);
         for field in [Field::OutName, Field::InName] {

@@ -10,6 +10,7 @@ const BATCH_BEGIN: u16 = 16;
 const BATCH_END: u16 = 17;
 
 const NEW_TABLE: u16 = 0;
+pub(super) const GET_TABLE: u16 = 1;
 const NEW_CHAIN: u16 = 3;
 const NEW_RULE: u16 = 6;
 pub(super) const GET_RULE: u16 = 7;
@@ -21,7 +22,7 @@ pub(super) const GET_CHAIN: u16 = 4;
 pub(super) const GET_GENERATION: u16 = 16;
 
 /// `NFT_TABLE_F_OWNER`.
-const OWNED: u32 = 2;
+pub(super) const OWNED: u32 = 2;
 
 /// What kind of packets a table sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::batch::{Family, GET_CHAIN, GET_RULE, Hook, SUBSYSTEM};
+use super::batch::{Family, GET_CHAIN, GET_RULE, GET_TABLE, Hook, OWNED, SUBSYSTEM};
 use crate::failure::{Failure, during};
 use crate::net::netlink::{Message, Netlink, attribute, attributes, text};
 use crate::sys::netlink as kernel;
@@ -15,6 +15,8 @@ pub(crate) struct ForwardChain {
     pub(crate) name: String,
     /// What no rule of it accepts goes no further.
     pub(crate) refuses: bool,
+    /// It belongs to a program that runs, and nobody else may change it.
+    pub(crate) is_owned: bool,
 }
 
 impl fmt::Display for ForwardChain {
@@ -34,7 +36,23 @@ pub(crate) fn forward_chains(netfilter: &Netlink) -> Result<Vec<ForwardChain>, F
     for chain in chains.iter_mut().filter(|chain| !chain.refuses) {
         chain.refuses = chain.rules(netfilter)?.last().is_some_and(|rule| refuses_all(rule));
     }
+    let owned = owned_tables(netfilter)?;
+    for chain in &mut chains {
+        chain.is_owned = owned.iter().any(|(family, table)| (*family, table) == (chain.family, &chain.table));
+    }
     Ok(chains)
+}
+
+fn owned_tables(netfilter: &Netlink) -> Result<Vec<(Family, String)>, Failure> {
+    let ask = Message::new(SUBSYSTEM << 8 | GET_TABLE, kernel::NLM_F_DUMP, &[0; 4]);
+    let bodies = netfilter.dump(ask).map_err(during("list the tables"))?;
+    let owned = |body: &Vec<u8>| {
+        let (header, list) = body.split_at_checked(4)?;
+        let flags = u32::from_be_bytes(attribute(list, 2)?.try_into().ok()?);
+        let table = (Family::routed(*header.first()?)?, text(attribute(list, 1)?));
+        (flags & OWNED != 0).then_some(table)
+    };
+    Ok(bodies.iter().filter_map(owned).collect())
 }
 
 /// A chain at the hook; whether it refuses is what its policy says.
@@ -45,7 +63,7 @@ fn parse(body: &[u8]) -> Option<ForwardChain> {
     let is_filter = attribute(list, 7).is_some_and(|kind| text(kind) == "filter");
     let refuses = attribute(list, 5)? == [0; 4];
     let (table, name) = (text(attribute(list, 1)?), text(attribute(list, 3)?));
-    (is_forward && is_filter).then_some(ForwardChain { family, table, name, refuses })
+    (is_forward && is_filter).then_some(ForwardChain { family, table, name, refuses, is_owned: false })
 }
 
 impl ForwardChain {
