@@ -10,6 +10,7 @@ pub mod leaks;
 pub mod node;
 pub mod oci;
 pub mod place;
+pub mod port;
 pub mod registry;
 pub mod terminal;
 pub mod wait;

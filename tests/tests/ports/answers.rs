@@ -7,7 +7,7 @@ use sandlot_tests::node::TestNode;
 use sandlot_tests::wait::{PATIENCE, until_async};
 use serde_json::json;
 
-use crate::fixture::{Port, listens};
+use sandlot_tests::port::{Port, listens};
 
 /// Reads the head of a request, then does the rest.
 const AFTER_HEAD: &str = "while read -r line; do case $line in ?) break;; esac; done";

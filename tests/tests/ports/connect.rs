@@ -13,7 +13,7 @@ use sandlot_tests::wait::PATIENCE;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-use crate::fixture::listens;
+use sandlot_tests::port::listens;
 
 #[tokio::test]
 async fn connect_carries_bytes_of_any_protocol() -> Result<()> {

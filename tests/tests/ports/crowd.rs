@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use sandlot_tests::api::Api;
 use sandlot_tests::node::{Options, TestNode};
 
-use super::fixture::Events;
+use sandlot_tests::port::Events;
 
 const CONFIG: &str = "[limits]\nsessions_per_address = 2000\nsessions_per_node = 2000\nstarts_per_minute_per_address = 100000\n";
 const WATCHED: Duration = Duration::from_secs(10);

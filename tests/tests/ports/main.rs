@@ -3,8 +3,6 @@
 mod answers;
 mod connect;
 mod crowd;
-mod fixture;
-mod secure;
 mod targets;
 mod tokens;
 
@@ -18,7 +16,7 @@ use sandlot_tests::node::TestNode;
 use sandlot_tests::wait::PATIENCE;
 use serde_json::json;
 
-use fixture::{Events, Port, listens, resident_kib};
+use sandlot_tests::port::{Events, Port, listens, resident_kib};
 
 /// Answers a request with the number of bytes in its body.
 const COUNT: &str = r#"while read -r line; do

@@ -9,7 +9,7 @@ use sandlot_tests::api::{Api, Session};
 use sandlot_tests::node::{Options, TestNode};
 use serde_json::json;
 
-use crate::fixture::Port;
+use sandlot_tests::port::Port;
 
 /// An answer, but for what is its own: its number and its date.
 #[derive(Debug, PartialEq, Eq)]

@@ -2,16 +2,21 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
-use sandlot_tests::api::Session;
-use sandlot_tests::node::TestNode;
-use sandlot_tests::wait::{PATIENCE, until_async};
 use serde_json::Value;
 
+use crate::api::Session;
+use crate::node::TestNode;
+use crate::wait::{PATIENCE, until_async};
+
 /// A port, and a client that reaches it by both forms.
-pub(crate) struct Port {
-    pub(crate) body: Value,
-    pub(crate) url: String,
-    pub(crate) host: String,
+#[derive(Debug)]
+pub struct Port {
+    /// The whole answer.
+    pub body: Value,
+    /// Its address by the host form.
+    pub url: String,
+    /// Host and port of that.
+    pub host: String,
     path_url: String,
     site: String,
     client: Client,
@@ -19,7 +24,10 @@ pub(crate) struct Port {
 
 impl Port {
     /// As the API described it.
-    pub(crate) fn of(node: &TestNode, body: &Value) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When it is not described.
+    pub fn of(node: &TestNode, body: &Value) -> Result<Self> {
         let text =
             |name: &str| body[name].as_str().map(str::to_owned).with_context(|| format!("no {name}: {body}"));
         let url = text("url")?;
@@ -30,7 +38,10 @@ impl Port {
     }
 
     /// With this setting.
-    pub(crate) async fn set(node: &TestNode, session: &Session, port: u16, setting: Value) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When the answer is not 200.
+    pub async fn set(node: &TestNode, session: &Session, port: u16, setting: Value) -> Result<Self> {
         let below = format!("/instances/m1/ports/{port}");
         let (status, body) = session.request(Method::PUT, &below, Some(setting)).await?;
         ensure!(status == StatusCode::OK, "{status} {body}");
@@ -38,19 +49,31 @@ impl Port {
     }
 
     /// A request by the host form, without a resolver that knows `*.localhost`.
-    pub(crate) fn by_host(&self, method: Method, path: &str) -> RequestBuilder {
+    pub fn by_host(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.site)).header("host", &self.host)
     }
 
-    pub(crate) async fn get_by_host(&self, path: &str) -> Result<(u16, String)> {
+    /// Status and body by the host form.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn get_by_host(&self, path: &str) -> Result<(u16, String)> {
         answer(self.by_host(Method::GET, path)).await
     }
 
-    pub(crate) async fn get_by_path(&self, path: &str) -> Result<(u16, String)> {
+    /// Status and body by the path form.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn get_by_path(&self, path: &str) -> Result<(u16, String)> {
         answer(self.client.get(format!("{}{path}", self.path_url.trim_end_matches('/')))).await
     }
 
-    pub(crate) fn token(&self) -> Result<String> {
+    /// The secret of its addresses.
+    ///
+    /// # Errors
+    /// When its address has none.
+    pub fn token(&self) -> Result<String> {
         Ok(self.path_url.split('/').nth(4).context("no token")?.to_owned())
     }
 }
@@ -61,13 +84,18 @@ async fn answer(request: RequestBuilder) -> Result<(u16, String)> {
 }
 
 /// The events of a session.
-pub(crate) struct Events {
+#[derive(Debug)]
+pub struct Events {
     answer: reqwest::Response,
     text: String,
 }
 
 impl Events {
-    pub(crate) async fn of(node: &TestNode, session: &Session) -> Result<Self> {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// When they are refused.
+    pub async fn of(node: &TestNode, session: &Session) -> Result<Self> {
         let client = Client::builder().no_proxy().build()?;
         let url = format!("{}/api/v1/sessions/{}/events", node.url(), session.id);
         let answer = client.get(url).bearer_auth(&session.token).send().await?;
@@ -76,7 +104,10 @@ impl Events {
     }
 
     /// The next event `ports`.
-    pub(crate) async fn next(&mut self) -> Result<Value> {
+    ///
+    /// # Errors
+    /// When the stream ends, or none comes in time.
+    pub async fn next(&mut self) -> Result<Value> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let data = event.strip_prefix("event: ports\ndata: ").map(serde_json::from_str);
@@ -95,7 +126,10 @@ impl Events {
 }
 
 /// Waits until the API lists this port of the first instance.
-pub(crate) async fn listens(session: &Session, port: u16) -> Result<()> {
+///
+/// # Errors
+/// When it is not listed in time.
+pub async fn listens(session: &Session, port: u16) -> Result<()> {
     let listed = || async {
         let (_, body) = session.request(Method::GET, "", None).await.ok()?;
         let ports = body["instances"][0]["ports"].as_array()?;
@@ -105,7 +139,10 @@ pub(crate) async fn listens(session: &Session, port: u16) -> Result<()> {
 }
 
 /// Memory that a process has in the machine.
-pub(crate) fn resident_kib(pid: u32) -> Result<u64> {
+///
+/// # Errors
+/// When there is no such process.
+pub fn resident_kib(pid: u32) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).context("no RssAnon")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)

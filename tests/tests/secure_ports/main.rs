@@ -17,7 +17,7 @@ use sandlot_tests::wait::{PATIENCE, until_async};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::fixture::{listens, resident_kib};
+use sandlot_tests::port::{listens, resident_kib};
 
 /// The start of an app: the path, and the length of the body.
 const HEAD: &str = r#"read -r method path version
