@@ -10,7 +10,7 @@ use sandlot_tests::wait::PATIENCE;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::fixture::{Port, listens};
+use sandlot_tests::port::{Port, listens};
 
 /// Keeps the head of each request, and gives the answer of the moment.
 const APP: &str =
