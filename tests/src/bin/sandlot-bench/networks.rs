@@ -19,6 +19,7 @@ const CONFIG: &str = r#"
 image = "tiny"
 memory = "64 MiB"
 disk = "32 MiB"
+max_instances = 16
 
 [limits]
 sessions_per_address = 2000

@@ -1,4 +1,4 @@
-//! The proxy of ports beside nginx, both before the same upstream, which is an nginx as well. Over the local backend:
+//! The proxy of ports beside nginx, both before the same upstream, which is an nginx of its own. Over the local backend:
 //! only there do both reach one upstream.
 
 mod ground;

@@ -37,14 +37,12 @@ impl Ground {
         std::fs::write(folder.path().join("small"), vec![b'x'; 1024])?;
         std::fs::write(folder.path().join("big"), vec![b'x'; 100 << 20])?;
         let [upstream, kept, unkept, own] = [free()?, free()?, free()?, free()?];
-        let file = folder.path().join("nginx.conf");
-        std::fs::write(&file, nginx_configuration(folder.path(), upstream, kept, unkept))?;
-        let mut nginx = Command::new("nginx");
-        nginx.args(["-p", &folder.path().display().to_string(), "-c", &file.display().to_string()]);
+        let mut app = nginx(folder.path(), "app", &app_configuration(folder.path(), upstream))?;
+        let mut proxy = nginx(folder.path(), "proxy", &proxy_configuration(upstream, kept, unkept))?;
         let mut serve = Command::new(binary("sandlot")?);
         serve.args(["serve", "--backend", "local", "--listen", &own.to_string()]);
         serve.args(["--state-dir", &folder.path().join("state").display().to_string()]);
-        let children = vec![start(&mut nginx)?, start(&mut serve)?];
+        let children = vec![start(&mut serve)?, start(&mut app)?, start(&mut proxy)?];
         for address in [upstream, kept, unkept, own] {
             let connects = || async { tokio::net::TcpStream::connect(address).await.ok() };
             until_async("nginx and serve to listen", PATIENCE, connects).await?;
@@ -62,7 +60,7 @@ impl Ground {
     }
 
     pub(crate) fn serve_pid(&self) -> Option<u32> {
-        self.children.get(1).map(Child::id)
+        self.children.first().map(Child::id)
     }
 
     /// The time of one download.
@@ -112,23 +110,40 @@ fn free() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-fn nginx_configuration(folder: &Path, upstream: SocketAddr, kept: SocketAddr, unkept: SocketAddr) -> String {
-    let folder = folder.display();
-    let proxy = "proxy_set_header Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; \
-                 proxy_set_header X-Forwarded-Proto $scheme;";
-    format!(
-        "daemon off; worker_processes 2; pid {folder}/nginx.pid; error_log {folder}/error.log;
+/// An nginx with two workers, not started yet.
+fn nginx(folder: &Path, name: &str, servers: &str) -> Result<Command> {
+    let own = folder.join(name);
+    std::fs::create_dir(&own)?;
+    let own = own.display();
+    let configuration = format!(
+        "daemon off; worker_processes 2; pid {own}/pid; error_log {own}/error.log;
 events {{ worker_connections 4096; }}
 http {{
   access_log off; default_type text/plain; keepalive_requests 1000000000; sendfile on;
-  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-  upstream kept {{ server {upstream}; keepalive 64; keepalive_requests 1000000000; }}
-  server {{ listen {upstream} backlog=1024; root {folder}; }}
-  server {{ listen {kept} backlog=1024; location / {{ proxy_pass http://kept; proxy_http_version 1.1;
-    proxy_set_header Connection \"\"; {proxy} }} }}
-  server {{ listen {unkept} backlog=1024; location / {{ proxy_pass http://{upstream}; {proxy} }} }}
+  client_body_temp_path {own}/body; proxy_temp_path {own}/proxy; fastcgi_temp_path {own}/fastcgi;
+  uwsgi_temp_path {own}/uwsgi; scgi_temp_path {own}/scgi;
+  {servers}
 }}
 "
+    );
+    let file = format!("{own}/nginx.conf");
+    std::fs::write(&file, configuration)?;
+    let mut command = Command::new("nginx");
+    command.args(["-p", &own.to_string(), "-c", &file]);
+    Ok(command)
+}
+
+fn app_configuration(folder: &Path, address: SocketAddr) -> String {
+    format!("server {{ listen {address} backlog=1024; root {}; }}", folder.display())
+}
+
+fn proxy_configuration(upstream: SocketAddr, kept: SocketAddr, unkept: SocketAddr) -> String {
+    let proxy = "proxy_set_header Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; \
+                 proxy_set_header X-Forwarded-Proto $scheme;";
+    format!(
+        "upstream kept {{ server {upstream}; keepalive 64; keepalive_requests 1000000000; }}
+  server {{ listen {kept} backlog=1024; location / {{ proxy_pass http://kept; proxy_http_version 1.1;
+    proxy_set_header Connection \"\"; {proxy} }} }}
+  server {{ listen {unkept} backlog=1024; location / {{ proxy_pass http://{upstream}; {proxy} }} }}"
     )
 }
