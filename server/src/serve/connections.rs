@@ -3,6 +3,7 @@
 
 mod handshake;
 mod http;
+mod lanes;
 mod redirect;
 
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use self::handshake::Opened;
+use self::lanes::Lanes;
 use super::dispatch::Dispatch;
 use super::entrance::Entrance;
 use crate::config::{Config, limits};
@@ -37,6 +39,7 @@ pub(super) struct Front {
 /// Accepts until the shutdown begins. Requests that are under way then are tracked by it.
 pub(super) async fn serve(front: Front, listener: TcpListener, shutdown: &Shutdown) {
     let room = Arc::new(Semaphore::new(limits::CONNECTIONS));
+    let lanes = Lanes::new();
     loop {
         let accepted = async {
             // The semaphore is never closed.
@@ -47,11 +50,12 @@ pub(super) async fn serve(front: Front, listener: TcpListener, shutdown: &Shutdo
             () = shutdown.begun() => break,
             (place, accepted) = accepted => match accepted {
                 Ok((stream, peer)) => {
-                    let connection = one(front.clone(), stream, peer, shutdown.clone());
-                    shutdown.spawn_to_end(async move {
-                        connection.await;
+                    let (front, ends) = (front.clone(), shutdown.clone());
+                    let moved = lanes.run(stream, shutdown, move |stream| async move {
+                        one(front, stream, peer, ends).await;
                         drop(place);
                     });
+                    moved.unwrap_or_else(|error| tracing::warn!(%error, "move a connection"));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "accept a connection");

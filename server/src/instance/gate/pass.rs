@@ -1,6 +1,7 @@
 //! Room for one connection through a gate, and how HTTP connections are found and left there.
 
 use std::sync::Arc;
+use std::thread::{self, ThreadId};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -19,11 +20,13 @@ pub struct Pass {
     port: u16,
     /// The gate has it, too, to cut it.
     wire: Option<Wire>,
+    /// Where it is used.
+    thread: ThreadId,
 }
 
 impl Pass {
     pub(super) fn new(gate: Arc<Gate>, port: u16) -> Self {
-        Self { gate, port, wire: None }
+        Self { gate, port, wire: None, thread: thread::current().id() }
     }
 
     /// The gate that it leads through.
@@ -42,7 +45,10 @@ impl Pass {
             self.close();
             {
                 let mut inner = self.gate.lock();
-                let at = inner.idle.iter().rposition(|idle| idle.port == self.port)?;
+                let at = inner
+                    .idle
+                    .iter()
+                    .rposition(|idle| (idle.port, idle.thread) == (self.port, self.thread))?;
                 let wire = inner.idle.remove(at).wire;
                 inner.wires.push(wire.clone());
                 self.wire = Some(wire);
@@ -77,7 +83,7 @@ impl Pass {
         let mut inner = self.gate.lock();
         inner.forget(&wire);
         if keep && inner.open && inner.idle.len() < limits::PORT_IDLE_CONNECTIONS {
-            inner.idle.push(Idle { port: self.port, since: Instant::now(), wire });
+            inner.idle.push(Idle { port: self.port, thread: self.thread, since: Instant::now(), wire });
         }
     }
 

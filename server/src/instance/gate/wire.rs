@@ -12,6 +12,7 @@ pub mod upload;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+use std::thread::ThreadId;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -58,6 +59,8 @@ pub struct Unanswered {
 #[derive(Debug)]
 pub(super) struct Idle {
     pub(super) port: u16,
+    /// On whose reactor it is: another one would have to be woken for each of its bytes.
+    pub(super) thread: ThreadId,
     pub(super) since: Instant,
     pub(super) wire: Wire,
 }
