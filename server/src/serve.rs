@@ -28,6 +28,7 @@ use tokio_rustls::TlsAcceptor;
 
 use self::certificate::Renewal;
 use self::connections::Front;
+use self::connections::lanes::Lanes;
 use self::dispatch::Dispatch;
 use crate::app::{App, CONNECT_WEBSOCKET, TERMINAL_WEBSOCKET};
 use crate::config::options::BackendKind;
@@ -92,10 +93,12 @@ pub async fn run(config: Config, prepared: Prepared, shutdown: Shutdown) -> anyh
     shutdown.spawn_to_end(end_on_signal(shutdown.clone())?);
     let dispatch = Dispatch::new(site(app.clone()), Proxy::new(app));
     shutdown.spawn_below(end_streams(sessions.clone(), shutdown.clone()));
-    connections::serve(Front { dispatch, config, tls }, listener, &shutdown).await;
+    let lanes = Lanes::new();
+    connections::serve(Front { dispatch, config, tls }, listener, &lanes, &shutdown).await;
     if !shutdown.finish(limits::LAST_WORK_TIME).await {
         tracing::warn!("serve ends with work under way; the next one goes on from the rows");
     }
+    drop(lanes);
     sessions.parts().db.close().await;
     Ok(())
 }

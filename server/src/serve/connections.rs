@@ -3,7 +3,7 @@
 
 mod handshake;
 mod http;
-mod lanes;
+pub(super) mod lanes;
 mod redirect;
 
 use std::net::SocketAddr;
@@ -37,9 +37,8 @@ pub(super) struct Front {
 }
 
 /// Accepts until the shutdown begins. Requests that are under way then are tracked by it.
-pub(super) async fn serve(front: Front, listener: TcpListener, shutdown: &Shutdown) {
+pub(super) async fn serve(front: Front, listener: TcpListener, lanes: &Lanes, shutdown: &Shutdown) {
     let room = Arc::new(Semaphore::new(limits::CONNECTIONS));
-    let lanes = Lanes::new();
     loop {
         let accepted = async {
             // The semaphore is never closed.

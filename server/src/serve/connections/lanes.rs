@@ -10,12 +10,12 @@ use tokio_util::task::LocalPoolHandle;
 
 use crate::shutdown::Shutdown;
 
-/// See the module.
-#[derive(Debug, Clone)]
-pub(super) struct Lanes(LocalPoolHandle);
+/// See the module. The connections end with it, also those that have become websockets.
+#[derive(Debug)]
+pub(in crate::serve) struct Lanes(LocalPoolHandle);
 
 impl Lanes {
-    pub(super) fn new() -> Self {
+    pub(in crate::serve) fn new() -> Self {
         Self(LocalPoolHandle::new(available_parallelism().map_or(1, usize::from)))
     }
 
