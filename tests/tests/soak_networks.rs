@@ -2,14 +2,13 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use sandlot_tests::api::{Api, Session};
 use sandlot_tests::kernel;
 use sandlot_tests::node::{Options, TestNode};
-use sandlot_tests::wait;
 
 /// Sessions that are being started or closed at the same time.
 const TOGETHER: usize = 4;
@@ -94,6 +93,21 @@ async fn close(sessions: Vec<Session>) -> Result<()> {
     closes.buffer_unordered(TOGETHER).try_collect().await
 }
 
+/// What is held once everything is gone. It is looked at seldom: each look makes the kernel wait for all processors,
+/// and with them what takes namespaces apart.
+async fn settled(node: &TestNode, before: &Held) -> Result<Held> {
+    let end = Instant::now() + PATIENCE;
+    let mut turn = tokio::time::interval(Duration::from_secs(2));
+    loop {
+        turn.tick().await;
+        let held = Held::look(node)?;
+        if held.is_within(before) {
+            return Ok(held);
+        }
+        ensure!(Instant::now() < end, "before {before:?}, after {held:?}");
+    }
+}
+
 #[tokio::test]
 async fn pairs_leave_nothing_behind() -> Result<()> {
     let all = std::env::var("SANDLOT_SOAK_SESSIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(40);
@@ -108,14 +122,7 @@ async fn pairs_leave_nothing_behind() -> Result<()> {
         left -= sessions.len();
         println!("{} sessions of two instances: {:?}", sessions.len(), Held::look(&node)?);
         close(sessions).await?;
-        let mut after = None;
-        let gone = wait::until("the sessions' networks to be gone", PATIENCE, || {
-            let held = Held::look(&node).ok()?;
-            let is_gone = held.is_within(&before);
-            after = Some(held);
-            is_gone.then_some(())
-        });
-        gone.with_context(|| format!("before {before:?}, after {after:?}"))?;
+        let after = settled(&node, &before).await?;
         println!("closed: {after:?}");
     }
     Ok(())
