@@ -12,6 +12,8 @@ use crate::config::Config;
 
 /// From the start of the guardian, or of the supervisor's own unit, to the first answer.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// From one start of a guardian to the next: one that refuses what it is given says so each time.
+const START_AGAIN: Duration = Duration::from_secs(1);
 /// Between two attempts to connect.
 const RETRY: Duration = Duration::from_millis(5);
 /// Unpacking a large image on a slow disk.
@@ -39,7 +41,8 @@ pub(crate) fn find_or_start(config: &Config, life: Life) -> Result<(Client, Opti
         return Ok((client, None));
     }
     let mut guardian = config.start_supervisor.then(|| start_guardian(config, life)).transpose()?;
-    let end = Instant::now() + START_TIMEOUT;
+    let mut started = Instant::now();
+    let end = started + START_TIMEOUT;
     loop {
         match connect(config) {
             Ok(client) => return Ok((client, guardian)),
@@ -53,7 +56,9 @@ pub(crate) fn find_or_start(config: &Config, life: Life) -> Result<(Client, Opti
                 // It gives up where another one holds the place, which may just be ending.
                 if let Some(child) = &mut guardian
                     && child.try_wait()?.is_some()
+                    && started.elapsed() >= START_AGAIN
                 {
+                    started = Instant::now();
                     *child = start_guardian(config, life)?;
                 }
                 std::thread::sleep(RETRY);
