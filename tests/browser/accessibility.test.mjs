@@ -2,23 +2,12 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { after, before, test } from "node:test";
-import { launch, withPages } from "./support/browser.mjs";
-import { startNode } from "./support/node.mjs";
+import { test } from "node:test";
+import { withPages } from "./support/browser.mjs";
+import { browser, node } from "./support/ground.mjs";
 import { startSession } from "./support/terminal.mjs";
 
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-
-let node;
-let browser;
-before(async () => {
-  node = await startNode();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await node?.stop();
-});
 
 for (const colorScheme of ["dark", "light"]) {
   test(`the start page, ${colorScheme}`, () =>

@@ -1,21 +1,10 @@
 // How a session goes on longer, how it ends, and what the page says of it.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { launch, withPages } from "./support/browser.mjs";
-import { startNode } from "./support/node.mjs";
+import { test } from "node:test";
+import { withPages } from "./support/browser.mjs";
+import { browser, node } from "./support/ground.mjs";
 import { joinSession, startSession, terminals } from "./support/terminal.mjs";
 import { eventually } from "./support/wait.mjs";
-
-let node;
-let browser;
-before(async () => {
-  node = await startNode();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await node?.stop();
-});
 
 test("Extend gives more time", () =>
   withPages(browser, {}, async (open) => {

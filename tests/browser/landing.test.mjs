@@ -1,20 +1,9 @@
 // The landing page: what it says, and every way to start from it.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { launch, withPages } from "./support/browser.mjs";
-import { startNode } from "./support/node.mjs";
+import { test } from "node:test";
+import { withPages } from "./support/browser.mjs";
+import { browser, node } from "./support/ground.mjs";
 import { enter, prompt, run, screenHas } from "./support/terminal.mjs";
-
-let node;
-let browser;
-before(async () => {
-  node = await startNode();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await node?.stop();
-});
 
 test("Start on a card gives a shell that answers", () =>
   withPages(browser, {}, async (open) => {

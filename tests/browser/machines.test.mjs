@@ -1,21 +1,10 @@
 // Machines on the page: one more is added, knows the others, and is removed with what shows it.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { launch, withPages } from "./support/browser.mjs";
-import { startNode } from "./support/node.mjs";
+import { test } from "node:test";
+import { withPages } from "./support/browser.mjs";
+import { browser, node } from "./support/ground.mjs";
 import { run, startSession } from "./support/terminal.mjs";
 import { eventually } from "./support/wait.mjs";
-
-let node;
-let browser;
-before(async () => {
-  node = await startNode();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await node?.stop();
-});
 
 async function choose(page, name) {
   await page.getByRole("button", { name: "Menu" }).click();

@@ -1,21 +1,10 @@
 // Ports by URL in a real browser: links on the page, hostile apps, private ports, redirects and cookies.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { launch, withPages } from "./support/browser.mjs";
-import { startNode } from "./support/node.mjs";
+import { test } from "node:test";
+import { withPages } from "./support/browser.mjs";
+import { browser, node } from "./support/ground.mjs";
 import { api, putFile, sessionOf, setPort } from "./support/ports.mjs";
 import { enter, startSession } from "./support/terminal.mjs";
-
-let node;
-let browser;
-before(async () => {
-  node = await startNode();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await node?.stop();
-});
 
 /** Tries everything that a page may try on the API of the session whose page is open in the same browser. */
 const HOSTILE = (site, session) => `<!doctype html><title>app</title><script>

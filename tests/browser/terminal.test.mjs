@@ -1,22 +1,11 @@
 // What a terminal on the page does: text of every kind, size, search, copy and paste, several tabs.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { after, before, test } from "node:test";
-import { launch, withPages } from "./support/browser.mjs";
-import { startNode } from "./support/node.mjs";
+import { test } from "node:test";
+import { withPages } from "./support/browser.mjs";
+import { browser, node } from "./support/ground.mjs";
 import { enter, prompt, run, screen, screenHas, startSession, terminals } from "./support/terminal.mjs";
 import { eventually } from "./support/wait.mjs";
-
-let node;
-let browser;
-before(async () => {
-  node = await startNode();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await node?.stop();
-});
 
 test("the shell's size is the page's, and follows it", () =>
   withPages(browser, {}, async (open) => {

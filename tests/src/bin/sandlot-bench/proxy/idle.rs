@@ -1,6 +1,7 @@
 //! What a thousand websockets through the proxy cost in memory while nothing is said on them.
 
 use anyhow::{Context, Result, ensure};
+use sandlot_tests::port::resident_kib;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -49,11 +50,4 @@ async fn switch(mut stream: TcpStream) {
             return;
         }
     }
-}
-
-/// Memory of a process, its files apart.
-fn resident_kib(pid: u32) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).context("no RssAnon")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
