@@ -43,6 +43,11 @@ impl Proxy {
         Address::of(request, &self.app.config.ports_domain)
     }
 
+    /// Whether a request with this host and this target is for a port.
+    pub fn is_named(&self, host: Option<&str>, target: &str) -> bool {
+        Address::by(host, target, &self.app.config.ports_domain).is_some()
+    }
+
     /// Answers a request to a port.
     pub async fn serve(
         &self,

@@ -94,7 +94,8 @@ pub async fn run(config: Config, prepared: Prepared, shutdown: Shutdown) -> anyh
     let dispatch = Dispatch::new(site(app.clone()), Proxy::new(app));
     shutdown.spawn_below(end_streams(sessions.clone(), shutdown.clone()));
     let lanes = Lanes::new();
-    connections::serve(Front { dispatch, config, tls }, listener, &lanes, &shutdown).await;
+    let front = Front { dispatch, config, tls, lanes: lanes.clone() };
+    connections::serve(front, listener, &shutdown).await;
     if !shutdown.finish(limits::LAST_WORK_TIME).await {
         tracing::warn!("serve ends with work under way; the next one goes on from the rows");
     }

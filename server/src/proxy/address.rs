@@ -38,7 +38,12 @@ impl Address {
     /// The port that a request is for, if it is for one.
     pub(super) fn of(request: &Request<Incoming>, domain: &PortsDomain) -> Option<Self> {
         let host = host(request.uri().authority().map(|a| a.as_str()), request.headers());
-        host.and_then(|host| by_host(host, domain)).or_else(|| by_path(request.uri().path()))
+        Self::by(host, request.uri().path(), domain)
+    }
+
+    /// The same by what was asked for: a host, and a path.
+    pub(super) fn by(host: Option<&str>, path: &str, domain: &PortsDomain) -> Option<Self> {
+        host.and_then(|host| by_host(host, domain)).or_else(|| by_path(path))
     }
 }
 

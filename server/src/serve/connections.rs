@@ -1,6 +1,7 @@
 //! Connections to the site, with or without TLS: bounded in number, in the time of a handshake and of a request's head,
 //! and in the time of their last request.
 
+mod first;
 mod handshake;
 mod http;
 pub(super) mod lanes;
@@ -12,9 +13,10 @@ use std::time::Duration;
 
 use hyper::service::service_fn;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
+use self::first::First;
 use self::handshake::Opened;
 use self::lanes::Lanes;
 use super::dispatch::Dispatch;
@@ -34,10 +36,12 @@ pub(super) struct Front {
     pub(super) config: Arc<Config>,
     /// How TLS is spoken; `None` is plain HTTP.
     pub(super) tls: Option<TlsAcceptor>,
+    /// Where connections to ports live.
+    pub(super) lanes: Lanes,
 }
 
 /// Accepts until the shutdown begins. Requests that are under way then are tracked by it.
-pub(super) async fn serve(front: Front, listener: TcpListener, lanes: &Lanes, shutdown: &Shutdown) {
+pub(super) async fn serve(front: Front, listener: TcpListener, shutdown: &Shutdown) {
     let room = Arc::new(Semaphore::new(limits::CONNECTIONS));
     loop {
         let accepted = async {
@@ -49,12 +53,7 @@ pub(super) async fn serve(front: Front, listener: TcpListener, lanes: &Lanes, sh
             () = shutdown.begun() => break,
             (place, accepted) = accepted => match accepted {
                 Ok((stream, peer)) => {
-                    let (front, ends) = (front.clone(), shutdown.clone());
-                    let moved = lanes.run(stream, shutdown, move |stream| async move {
-                        one(front, stream, peer, ends).await;
-                        drop(place);
-                    });
-                    moved.unwrap_or_else(|error| tracing::warn!(%error, "move a connection"));
+                    shutdown.spawn_to_end(begin(front.clone(), stream, peer, shutdown.clone(), place));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "accept a connection");
@@ -62,6 +61,36 @@ pub(super) async fn serve(front: Front, listener: TcpListener, lanes: &Lanes, sh
                 }
             }
         }
+    }
+}
+
+/// Takes a connection to where it is served: one that begins with a request for a port to a lane. Over TLS nobody can
+/// tell yet, and a lane would save little.
+async fn begin(
+    front: Front,
+    stream: TcpStream,
+    peer: SocketAddr,
+    shutdown: Shutdown,
+    place: Option<OwnedSemaphorePermit>,
+) {
+    if front.tls.is_some() {
+        return one(front, stream, peer, shutdown).await;
+    }
+    let first = tokio::select! {
+        first = first::request(&stream, front.dispatch.ports()) => first,
+        () = shutdown.begun() => return,
+    };
+    match first {
+        First::Site => one(front, stream, peer, shutdown).await,
+        First::Port => {
+            let (lanes, ends) = (front.lanes.clone(), shutdown.clone());
+            let moved = lanes.run(stream, &shutdown, move |stream| async move {
+                one(front, stream, peer, ends).await;
+                drop(place);
+            });
+            moved.unwrap_or_else(|error| tracing::warn!(%error, "move a connection"));
+        }
+        First::None => {}
     }
 }
 

@@ -39,6 +39,11 @@ impl Dispatch {
         Self(Arc::new(Parts { site, ports }))
     }
 
+    /// What knows the addresses of ports.
+    pub(super) fn ports(&self) -> &Proxy {
+        &self.0.ports
+    }
+
     /// Answers a request of `peer`.
     pub(super) async fn answer(
         self,

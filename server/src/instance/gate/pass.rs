@@ -1,12 +1,12 @@
 //! Room for one connection through a gate, and how HTTP connections are found and left there.
 
 use std::sync::Arc;
-use std::thread::{self, ThreadId};
 use std::time::Instant;
 
 use bytes::Bytes;
 use sandlot_runtime::supervisor::protocol::SocketFamily;
 use tokio::net::TcpStream;
+use tokio::runtime::{self, Handle};
 
 use super::wire::{Idle, Wire};
 use super::{ConnectError, Gate};
@@ -21,12 +21,12 @@ pub struct Pass {
     /// The gate has it, too, to cut it.
     wire: Option<Wire>,
     /// Where it is used.
-    thread: ThreadId,
+    runtime: runtime::Id,
 }
 
 impl Pass {
     pub(super) fn new(gate: Arc<Gate>, port: u16) -> Self {
-        Self { gate, port, wire: None, thread: thread::current().id() }
+        Self { gate, port, wire: None, runtime: Handle::current().id() }
     }
 
     /// The gate that it leads through.
@@ -48,7 +48,7 @@ impl Pass {
                 let at = inner
                     .idle
                     .iter()
-                    .rposition(|idle| (idle.port, idle.thread) == (self.port, self.thread))?;
+                    .rposition(|idle| (idle.port, idle.runtime) == (self.port, self.runtime))?;
                 let wire = inner.idle.remove(at).wire;
                 inner.wires.push(wire.clone());
                 self.wire = Some(wire);
@@ -83,7 +83,7 @@ impl Pass {
         let mut inner = self.gate.lock();
         inner.forget(&wire);
         if keep && inner.open && inner.idle.len() < limits::PORT_IDLE_CONNECTIONS {
-            inner.idle.push(Idle { port: self.port, thread: self.thread, since: Instant::now(), wire });
+            inner.idle.push(Idle { port: self.port, runtime: self.runtime, since: Instant::now(), wire });
         }
     }
 

@@ -12,13 +12,13 @@ pub mod upload;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
-use std::thread::ThreadId;
 use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::body::Frame;
 use hyper::{Request, Response};
 use tokio::net::TcpStream;
+use tokio::runtime;
 
 use self::connection::Connection;
 use self::upload::Upload;
@@ -60,7 +60,7 @@ pub struct Unanswered {
 pub(super) struct Idle {
     pub(super) port: u16,
     /// On whose reactor it is: another one would have to be woken for each of its bytes.
-    pub(super) thread: ThreadId,
+    pub(super) runtime: runtime::Id,
     pub(super) since: Instant,
     pub(super) wire: Wire,
 }

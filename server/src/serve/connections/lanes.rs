@@ -1,5 +1,6 @@
-//! The threads that connections live on, one for each processor. A connection stays on the one that it was given to, with
-//! the connections to apps that it opens: no request wakes another thread, and no thread takes work from another.
+//! The threads that connections to ports live on, one for each processor. Such a connection stays on the one that it was
+//! given to, with the connections to apps that it opens: no request wakes another thread, and no thread takes work from
+//! another. Terminals have no lanes: their viewers are woken by what runs on the shared threads.
 
 use std::future::Future;
 use std::io;
@@ -10,8 +11,8 @@ use tokio_util::task::LocalPoolHandle;
 
 use crate::shutdown::Shutdown;
 
-/// See the module. The connections end with it, also those that have become websockets.
-#[derive(Debug)]
+/// See the module; clones share the threads. The connections end with the last, also those that have become websockets.
+#[derive(Debug, Clone)]
 pub(in crate::serve) struct Lanes(LocalPoolHandle);
 
 impl Lanes {
